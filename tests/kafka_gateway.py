@@ -81,16 +81,18 @@ class KafkaGateway:
         self._broker = broker
         self._thread.start()
         given = asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._context)
-        asyncio.run_coroutine_threadsafe(given, self._loop).result(20)
+        self._server = asyncio.run_coroutine_threadsafe(given, self._loop).result(20)
 
     def end(self) -> None:
         """Close everything."""
 
         async def closed() -> None:
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            self._server.close()
+            while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await asyncio.sleep(0)  # others may have been accepted meanwhile
 
         asyncio.run_coroutine_threadsafe(closed(), self._loop).result(20)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -98,15 +100,20 @@ class KafkaGateway:
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner, outer = await asyncio.open_connection("127.0.0.1", self._broker)
-        gone = (OSError, EOFError, asyncio.CancelledError)
-        with contextlib.suppress(*gone):
+        writers = [writer]
+        with contextlib.suppress(OSError, EOFError, asyncio.CancelledError):
+            inner, outer = await asyncio.open_connection("127.0.0.1", self._broker)
+            writers.append(outer)
             if self._users is None or await self._logged_in(reader, writer, inner, outer):
-                await asyncio.gather(_copy(reader, outer), _copy(inner, writer))
-        for one in (writer, outer):
-            one.close()
-            with contextlib.suppress(*gone):
-                await one.wait_closed()
+                both = [asyncio.ensure_future(_copy(*ends)) for ends in ((reader, outer), (inner, writer))]
+                try:
+                    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for one in both:
+                        one.cancel()
+                    await asyncio.gather(*both, return_exceptions=True)
+        for line in writers:
+            line.transport.abort()
 
     async def _logged_in(
         self,
@@ -116,7 +123,7 @@ class KafkaGateway:
         outer: asyncio.StreamWriter,
     ) -> bool:
         """Whether a client may use the broker; until then it may only ask which requests there are."""
-        mechanism, login = "", _plain({})
+        mechanism, user, login = "", b"", _plain({})
         while True:
             frame = await _frame(reader)
             kind, _, number, length = struct.unpack_from(">hhih", frame)
@@ -135,7 +142,7 @@ class KafkaGateway:
                 answer = struct.pack(">ihi", number, error, len(MECHANISMS)) + known
             elif kind == _SASL_AUTHENTICATE:
                 text, done = body[4:], False
-                user = text.split(b"\0")[1] if mechanism == "PLAIN" else text.split(b"n=")[-1].split(b",")[0]
+                user = user or (text.split(b"\0")[1] if mechanism == "PLAIN" else text[5:].split(b",")[0])
                 last: bytes | None = None
                 try:
                     last = login.send(text)
@@ -144,9 +151,13 @@ class KafkaGateway:
                     self.logins.append((mechanism, user.decode(), last is not None))
                 if last is None:
                     why = b"Authentication failed"
-                    head = struct.pack(">ihh", number, _AUTHENTICATION_FAILED, len(why))
-                    writer.write(_sized(head + why + bytes(12)))
+                    writer.write(
+                        _sized(
+                            struct.pack(">ihh", number, _AUTHENTICATION_FAILED, len(why)) + why + bytes(12)
+                        )
+                    )
                     await writer.drain()
+                    await asyncio.sleep(0.05)  # it is sent before the connection ends
                     return False
                 answer = struct.pack(">ihhi", number, 0, -1, len(last)) + last + bytes(8)
                 if done:
@@ -170,4 +181,3 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     while data := await reader.read(1 << 16):
         writer.write(data)
         await writer.drain()
-    raise EOFError

@@ -133,14 +133,15 @@ class NatsServer:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, count: int) -> Iterator[list[NatsServer]]:
-    """Servers that form a cluster, once they have a leader."""
+def cluster(folder: Path, count: int, config: str = "") -> Iterator[list[NatsServer]]:
+    """Servers that form a cluster, once they have a leader; with more lines of configuration."""
     routes = [free_port() for _ in range(count)]
     addresses = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
     servers = [
         NatsServer(
             folder / f"n{number}",
-            f"server_name: n{number}\ncluster {{ name: c, listen: 127.0.0.1:{port}, routes: [{addresses}] }}",
+            f"server_name: n{number}\n{config}\n"
+            f"cluster {{ name: c, listen: 127.0.0.1:{port}, routes: [{addresses}] }}",
         )
         for number, port in enumerate(routes)
     ]

@@ -97,6 +97,12 @@ def wait_for_control(path: Path) -> None:
     wait_for(RunningNode(str(path)).alive, timeout=20)
 
 
+def beside_connecting(err: bytes) -> list[bytes]:
+    """Lines of standard error, but for those of a peer that is not there yet, on a busy machine, and then is."""
+    usual = (b"nobody listens there", b"connected to")
+    return [line for line in err.splitlines() if not any(text in line for text in usual)]
+
+
 def lines(path: Path) -> list[bytes]:
     """The lines of a file that a node writes; none if it is not there yet."""
     return path.read_bytes().splitlines() if path.exists() else []

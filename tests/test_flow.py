@@ -406,3 +406,99 @@ def test_every_filter_can_be_asked_for_notes() -> None:
     """Also one whose `on_init` does not call that of its base."""
     assert TFilter(output_to=[TestOutput()]).notes() == []
     assert NullFilter(output_to=TestOutput()).notes() == []
+
+
+class Popping(Filter):
+    """Takes what it handles off the batch, and fails on the number 2."""
+
+    def filter_many(self, messages: list[Any]) -> list[Any]:
+        """Empty the batch."""
+        passing = []
+        while messages:
+            passing.append(messages.pop(0))
+            if passing[-1] == 2:
+                raise ValueError("two")
+        return passing
+
+
+class PoppingOutput(Output):
+    """The same for an output."""
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Empty the batch."""
+        while messages:
+            if messages.pop(0) == 2:
+                raise ValueError("two")
+
+
+class Refusing(Filter):
+    """Fails as a whole on the number 2, without changing anything."""
+
+    def filter_many(self, messages: list[Any]) -> list[Any]:
+        """Pass all, or raise."""
+        if 2 in messages:
+            raise ValueError("two")
+        return messages
+
+
+class Shedding(Filter):
+    """Loses some by its own decision, with a reason, and fails on the number 2."""
+
+    def filter_many(self, messages: list[Any]) -> list[Any]:
+        """Drop the first one."""
+        self.drop(messages[:1], "shed")
+        if 2 in messages:
+            raise ValueError("two")
+        return messages[1:]
+
+
+class SheddingOutput(Output):
+    """The same for an output."""
+
+    def write_many(self, messages: list[Any]) -> None:
+        """Drop the first one."""
+        self.drop(messages[:1], "shed")
+        raise ValueError("two")
+
+
+class SheddingOne(Filter):
+    """Loses odd numbers one by one."""
+
+    def filter(self, message: int) -> int | None:
+        """Drop it or not."""
+        if message % 2:
+            self.drop([message], "shed")
+            return None
+        return message
+
+
+@pytest.mark.parametrize(
+    ("cls", "in_pieces", "passed", "failed", "dropped"),
+    [
+        (Popping, True, 1, 4, 0),  # the first message is a piece of its own: see `Pace.most`
+        (Popping, False, 0, 5, 0),
+        (PoppingOutput, False, 0, 5, 0),
+        (Refusing, True, 1, 4, 0),
+        (Refusing, False, 0, 5, 0),
+        (Shedding, True, 0, 3, 2),
+        (Shedding, False, 0, 4, 1),
+        (SheddingOutput, False, 0, 4, 1),
+        (SheddingOne, True, 3, 0, 2),
+    ],
+)
+def test_whatever_a_batch_method_does_each_message_is_counted_once(
+    cls: type[Output], in_pieces: bool, passed: int, failed: int, dropped: int
+) -> None:
+    """It may change its batch though it should not, lose some, and raise in the middle, or all of these."""
+    end, errors = Kept(), Kept()
+    given: dict[str, Any] = {"output_to": end} if issubclass(cls, Filter) else {}
+    component = cls(error=errors, **given)
+    if not in_pieces:
+        component._pace.most = float("inf")
+    component.consume_many([0, 1, 2, 3, 4])
+    counted = component.snapshot()
+    assert (counted["received"], counted["passed"], counted["failed"]) == (5, passed, failed)
+    assert counted["dropped"] == ({"shed": dropped} if dropped else {})
+    assert accounted_for(component)
+    assert sum(one.get("count", 1) for one in errors.messages) == failed
+    assert len(end.messages) == (passed if given else 0)

@@ -167,5 +167,5 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(SCHEMA))
     assert schema.COMMAND.main(["JSON", "+nowhere:X"]) == 2
     told = capsys.readouterr().err
-    assert "'JSON' is none of your own: name those as +package.module:Class" in told
+    assert "'JSON' is not a component of your own: name those as +package.module:Class" in told
     assert "nowhere" in told

@@ -22,10 +22,8 @@ def test_counters_begin_at_zero() -> None:
 def test_a_loss_is_what_was_dropped_or_failed() -> None:
     """What a filter removed was asked for, so it is no loss."""
     metrics = Metrics()
-    metrics.filtered = 5
-    metrics.dropped["queue full"] += 2
-    metrics.dropped["closed"] += 1
-    metrics.failed = 4
+    lost = {"queue full": 2, "closed": 1}
+    metrics.add({"received": 12, "passed": 0, "filtered": 5, "dropped": lost, "failed": 4, "held": 0})
     assert metrics.lost() == 7
 
 

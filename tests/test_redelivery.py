@@ -12,7 +12,7 @@ from message_passing.errors import DecodingError
 from message_passing.filters.fallback import FallbackFilter
 from message_passing.filters.mangle import MangleFilter
 from message_passing.filters.retry import RetryFilter
-from message_passing.flow import Input, Output
+from message_passing.flow import Filter, Input, Output
 from message_passing.redelivery import OrderedBatch, Redelivery
 from message_passing.testing import wait_for
 from support import Kept
@@ -25,6 +25,16 @@ LINES = [b'{"n":%d}' % n for n in range(80)]
 
 class Source(Input):
     """Delivers what a test says."""
+
+
+class Emptying(Filter):
+    """Takes messages off the batch that it is given, which it should not, and passes them on."""
+
+    def filter_many(self, messages: list[Any]) -> list[Any]:
+        """Empty the batch."""
+        taken = [*messages]
+        messages.clear()
+        return taken
 
 
 class SmallDisk(Output):
@@ -107,6 +117,22 @@ def test_what_comes_after_a_loss_that_is_not_settled_waits(disk: SmallDisk) -> N
     assert settled == [False, True]
     assert disk.taken == LINES
     assert redelivery.redelivered == 1
+
+
+@pytest.mark.parametrize("room", [0, 30])
+def test_a_filter_that_empties_its_batch_loses_nothing(room: int) -> None:
+    """What is delivered again is known from what was delivered, not from what a component has left of that."""
+    disk = SmallDisk(error=Kept())
+    emptying = Emptying(output_to=disk)
+    emptying._pace.most = float("inf")
+    source = Source(output_to=emptying)
+    redelivery = Redelivery(source, lambda *_: None)
+    disk.room = room
+    with source:
+        redelivery.deliver(OrderedBatch(1, [*LINES]))
+        disk.room = 1000
+        wait_for(redelivery.again, timeout=20)
+    assert disk.taken == LINES
 
 
 def test_messages_of_an_object_that_may_be_changed_are_not_told_apart() -> None:

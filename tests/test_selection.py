@@ -10,19 +10,32 @@ import pytest
 
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.codecs.jsonlines import JSONLinesDecoder
+from message_passing.filters.dedupe import DedupeFilter
 from message_passing.filters.delay import DelayFilter
 from message_passing.filters.key import KeyFilter
 from message_passing.filters.null import NullFilter
+from message_passing.filters.redact import RedactFilter
 from message_passing.filters.route import RouteFilter
 from message_passing.filters.sample import SampleFilter
+from message_passing.filters.throttle import ThrottleFilter
 from message_passing.filters.where import WhereFilter
 from message_passing.flow import Filter
 from message_passing.pacing import NOT_STARTED
-from message_passing.read_fields import MOST_READ, ReadFields, fields_of_message, fields_type
+from message_passing.read_fields import (
+    LEVEL,
+    MOST_READ,
+    ReadFields,
+    can_be_read,
+    field_decoder,
+    fields_of_message,
+    fields_type,
+)
 from support import Kept, accounted_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from message_passing.filters._timed import TimedFilter
 
 
 class Reads(Filter):
@@ -48,6 +61,12 @@ class Looks(Filter):
         return message
 
 
+def _still(timed: TimedFilter) -> Filter:
+    """One for which no time passes."""
+    timed.clock = lambda: 1.0
+    return timed
+
+
 CHOOSERS: dict[str, Callable[[], Filter]] = {
     "keeps": Reads,
     "a level": lambda: WhereFilter(condition='level >= "ERROR" or level == 1'),
@@ -65,6 +84,13 @@ CHOOSERS: dict[str, Callable[[], Filter]] = {
     "dotted key": lambda: KeyFilter(key="user.name", match="x"),
     "a key's pattern": lambda: KeyFilter(key="@timestamp", match="^(x|1)", match_type="regex"),
     "sample": lambda: SampleFilter(rate=0, levels={"ERROR": 1}, always="a == 2.5", key="user.name"),
+    "throttle": lambda: _still(
+        ThrottleFilter(rate=1, burst=2, key=["level", "user.name"], always="a == 2.5", report_interval=0)
+    ),
+    "throttle by one field": lambda: _still(ThrottleFilter(rate=1, key=["a.b"], max_keys=3)),
+    "throttle all": lambda: _still(ThrottleFilter(rate=3, always='level >= "ERROR"')),
+    "dedupe": lambda: _still(DedupeFilter(key=["level", "a"], max_keys=20, events=False)),
+    "dedupe by one field": lambda: _still(DedupeFilter(key=["user.name"])),
     "a name that JSON escapes": lambda: KeyFilter(key='a"b', match=1),
 }
 
@@ -284,6 +310,69 @@ def _check_number(line: bytes, failed: int) -> None:
         assert (head.metrics.failed, end.messages) == (failed, [] if failed else [line])
 
 
+LEVELS: tuple[bytes, ...] = (
+    b'{"level":"ERROR","severity":"DEBUG"}',
+    b'{"level":"info"}',
+    b'{"level_number":40,"level":"DEBUG"}',
+    b'{"level_number":10,"level":"ERROR"}',
+    b'{"level_number":null,"level":"ERROR"}',
+    b'{"level_number":true,"level":"ERROR"}',
+    b'{"level_number":"ERROR"}',
+    b'{"level_number":10.5,"level":"ERROR"}',
+    b'{"level":"eRRoR"}',
+    b'{"level":"loud","severity":"ERROR"}',
+    b'{"level":["ERROR"],"levelname":"ERROR"}',
+    b'{"log":{"level":"ERROR"}}',
+    b'{"log.level":"ERROR"}',
+    b'{"@fields":{"level":"ERROR"}}',
+    b'{"severity":"ERROR"}',
+    b'{"SeverityText":"ERROR"}',
+    b"{}",
+)
+
+
+@pytest.mark.parametrize("other", LEVELS)
+def test_a_level_is_found_under_any_name(other: bytes) -> None:
+    """The usual names are looked for first, and the others where those do not tell the level of each message."""
+    batches: list[list[Any]] = [[LEVELS[0], other], [other, other], [*LEVELS, other]]
+
+    def made() -> Filter:
+        return WhereFilter(condition='level >= "ERROR" or level == 40')
+
+    for each in ([batches[0]], [batches[1]], batches):
+        text, objects = (_run(made, each, as_objects=one) for one in (False, True))
+        assert text == objects
+
+
+def test_a_masked_level_is_no_level() -> None:
+    """It is looked for under the other names then, even where the level of no line had to be."""
+    found: list[list[Any]] = []
+    for _ in range(2):
+        end, last = Kept(), WhereFilter(condition='level >= "ERROR"')
+        looks = Looks(output_to=last) if found else last
+        last.connect_to(JSONEncoder(output_to=end))
+        with JSONDecoder(output_to=RedactFilter(keys=["level"], output_to=looks)) as head:
+            assert (head.wiring.reads is None) is bool(found)
+            head.consume_many(
+                [b'{"LEVEL":"x","level":"INFO","severity":"ERROR"}', *[b'{"level_number":10}'] * 30]
+            )
+        found.append(end.messages)
+    assert found[0] == found[1] == [b'{"LEVEL":"[redacted]","level":"[redacted]","severity":"ERROR"}']
+
+
+def test_only_the_usual_names_of_a_level_are_looked_for() -> None:
+    """Where these tell it; for some blocks after one in which they do not, all are."""
+    decode = field_decoder(frozenset((LEVEL, "severity")))
+    assert decode
+    (one,) = decode(b'{"level":"INFO","severity":1,"levelname":"x"}\n')
+    assert one.as_dict() == {"level": "INFO", "severity": 1}
+    (one,) = decode(b'{"level":"loud","severity":1,"levelname":"x"}\n')
+    assert one.as_dict() == {"level": "loud", "severity": 1, "levelname": "x"}
+    read = [len(decode(b'{"level":"INFO"}\n')[0].places()) for _ in range(16)]
+    assert read == [9] * 15 + [3]
+    assert not can_be_read(frozenset((LEVEL, *map(str, range(MOST_READ - 8)))))
+
+
 OWN_FILTER = type("OwnFilter", (WhereFilter,), {"filter": lambda _self, message: message})
 OWN_START = type("OwnStart", (WhereFilter,), {"on_init": WhereFilter.on_init})
 MANY = type("Many", (Filter,), {"reads": tuple(map(str, range(MOST_READ + 1))), "keeps": lambda *_: True})
@@ -302,6 +391,11 @@ MOST = type("Most", (Filter,), {"reads": tuple(map(str, range(MOST_READ))), "kee
         (lambda end: WhereFilter(condition="a", output_to=DelayFilter(delay_for=1, output_to=end)), True),
         (lambda end: DelayFilter(delay_for=1, output_to=WhereFilter(condition="a", output_to=end)), False),
         (lambda _end: WhereFilter(condition="a", output_to=Kept()), False),
+        (lambda end: ThrottleFilter(rate=1, output_to=end), True),
+        (lambda end: DedupeFilter(key=["a"], output_to=end), True),
+        (lambda end: DedupeFilter(output_to=end), False),
+        (lambda end: RedactFilter(keys=["a"], patterns=["card"], output_to=end), True),
+        (lambda end: RedactFilter(keys=["a"], regexes=["b"], output_to=end), False),
         (lambda end: MOST(output_to=end), True),
         (lambda end: MANY(output_to=end), False),
     ],

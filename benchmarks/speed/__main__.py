@@ -1,12 +1,12 @@
 """How fast lines come from ZeroMQ into a file: ours beside C, Perl, rsyslog and a plain loop, in one run.
 
-cd benchmarks && python -m speed [--rounds 5] [--count 1000000] [--quick] [--only hop] [--results FILE.json]
+cd benchmarks && python -m speed [--rounds 5] [--count 1000000] [--quick] [--only hop|reading] [--results FILE.json]
 
 It compiles the sender and the C receiver (Debian: gcc libc6-dev libzmq3-dev), measures, and writes the results
 and the tables to benchmarks/results/, the plots to docs/, and the tables into docs/performance.md. It takes
-about a quarter of an hour, and nothing else should run. --quick tries everything once, in less than a
+about half an hour, and nothing else should run. --quick tries everything once, in less than a
 minute, and writes nothing outside of benchmarks/results/quick.*. With --only hop, it measures acknowledged
-hops alone. With --results, it only writes what such a file says.
+hops alone; with --only reading, filters that read few fields. With --results, it only writes what such a file says.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ def chosen() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=1_000_000, help="lines (default 1,000,000)")
     parser.add_argument("--quick", action="store_true", help="everything once, with few lines")
     parser.add_argument(
-        "--only", choices=["hop"], help="measure this, and keep what results/speed.json has of the others"
+        "--only",
+        choices=["hop", "reading"],
+        help="measure this, and keep what results/speed.json has of the others",
     )
     parser.add_argument("--results", type=Path, help="measure nothing; write what this file says")
     parser.add_argument(
@@ -67,7 +69,7 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
         plan = Plan(stage, options.count, options.rounds)
         if options.only:
             kept: dict[str, Any] = json.loads((RESULTS / "speed.json").read_text(encoding="utf-8"))
-            return {**kept, "hop": plan.hop()}
+            return {**kept, options.only: getattr(plan, options.only)()}
         return plan.run()
 
 

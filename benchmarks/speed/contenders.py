@@ -9,8 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from aggregators import OURS, PERL, PERL_PP, chain_words
+from speed.slowlog import Choosing, Tagger
+
+from message_passing.filters.redact import RedactFilter
+
+if TYPE_CHECKING:
+    from message_passing import Filter
 
 HERE = Path(__file__).parent
 FRAME = 65536
@@ -19,6 +26,9 @@ LOOP, RAW, JSON = "pyzmq, a loop of ten lines", "ours, raw", "ours, JSON"
 FILTERED, FRAMES = "ours, JSON, a user's filter", "ours, JSON Lines, raw"
 LINES = "ours, JSON Lines, each line checked"
 LINES_FILTERED = "ours, JSON Lines, a user's filter"
+CHOOSING = "ours, JSON, a filter that chooses: `filter(message)`"
+CHOSEN = "ours, JSON, the same, as `keeps(fields)`"
+WHERE, MASKED = "ours, JSON, Where", "ours, JSON, Where, Redact"
 TAGGER = ["--filter", "+slowlog:Tagger"]
 # As many lines may be read ahead as with single lines, as the guide advises: the high-water mark counts frames.
 FRAMED = ["--input_options", "socket_hwm=50"]
@@ -37,7 +47,7 @@ class Contender:
         command: what starts it.
         count: how many lines it gets at most, since slow ones would take minutes.
         frame: it gets frames of lines, of so many bytes; 0 for a line a message.
-        filtered: its file holds what the user's filter makes of the lines.
+        applied: its filter, if its file does not hold the lines as they are sent.
         compared: how the file is checked, see `samples.problem`.
         targets: whom it is compared with, at least how many times as fast it is to be, and the aim.
     """
@@ -45,7 +55,7 @@ class Contender:
     command: Command
     count: int = 10**9
     frame: int = 0
-    filtered: bool = False
+    applied: Filter | None = None
     compared: str = "bytes"
     targets: tuple[tuple[str, float | None, float | None], ...] = ()
 
@@ -91,16 +101,21 @@ input(type="imczmq" endpoints="@tcp://127.0.0.1:{port}" socktype="PULL" ruleset=
 
 
 def several_filters(number: int, port: int, file: Path) -> list[str]:
-    """Ours, by a config file of the named form with so many filters of a user's."""
-    names = [f"filter{n}" for n in range(1, number + 1)]
+    """Ours, with so many filters of a user's."""
+    return configured([{"class": "+slowlog:Tagger"}] * number, port, file)
+
+
+def configured(filters: list[dict[str, Any]], port: int, file: Path) -> list[str]:
+    """Ours, by a config file of the named form with these filters, one after the other."""
+    names = [f"filter{n}" for n in range(1, len(filters) + 1)]
     nexts = [*names[1:], "encoder"]
     listen = {"socket_bind": f"tcp://127.0.0.1:{port}", "socket_type": "PULL"}
     chain = {
         "inputs": {"input": {"class": "ZeroMQ", "options": listen, "output_to": "decoder"}},
         "decoders": {"decoder": {"class": "JSON", "output_to": names[0]}},
         "filters": {
-            name: {"class": "+slowlog:Tagger", "output_to": following}
-            for name, following in zip(names, nexts, strict=True)
+            name: {**one, "output_to": following}
+            for name, one, following in zip(names, filters, nexts, strict=True)
         },
         "encoders": {"encoder": {"class": "JSON", "output_to": "file"}},
         "outputs": {"file": {"class": "File", "options": {"filename": str(file)}}},
@@ -120,7 +135,9 @@ CONTENDERS = {
     RAW: Contender(ours("--decoder", "Null", "--encoder", "Null"), targets=((C, 0.6, 0.9),)),
     JSON: Contender(ours(), targets=((C, 0.3, 0.6), (PERL_XS, 20, None), (RSYSLOG, 1.6, None))),
     FILTERED: Contender(
-        ours(*TAGGER), filtered=True, targets=((C, None, 0.4), (PERL_XS, 14, None), (RSYSLOG, 1.3, None))
+        ours(*TAGGER),
+        applied=Tagger(),
+        targets=((C, None, 0.4), (PERL_XS, 14, None), (RSYSLOG, 1.3, None)),
     ),
     FRAMES: Contender(
         ours("--decoder", "Null", "--encoder", "Null", *FRAMED, *AS_THEY_ARE),
@@ -129,6 +146,32 @@ CONTENDERS = {
     ),
     LINES: Contender(ours("--decoder", "JSONLines", *FRAMED), frame=FRAME, targets=((C, None, 1.4),)),
     LINES_FILTERED: Contender(
-        ours("--decoder", "JSONLines", *TAGGER, *FRAMED), frame=FRAME, filtered=True, targets=((C, 0.4, 0.8),)
+        ours("--decoder", "JSONLines", *TAGGER, *FRAMED),
+        frame=FRAME,
+        applied=Tagger(),
+        targets=((C, 0.4, 0.8),),
     ),
 }
+
+MASKS: dict[str, Any] = {"keys": ["password"], "patterns": ["card", "email"]}
+ALL_PASS: dict[str, Any] = {
+    "class": "Where",
+    "options": {"condition": 'level >= "DEBUG" and not message.startswith("health")'},
+}
+READING = {
+    C: CONTENDERS[C],
+    JSON: CONTENDERS[JSON],
+    CHOOSING: Contender(ours("--filter", "+slowlog:Choosing"), applied=Choosing()),
+    CHOSEN: Contender(
+        ours("--filter", "+slowlog:Chosen"),
+        applied=Choosing(),
+        targets=((CHOOSING, 1.25, None), (JSON, 0.85, None), (C, 0.6, None)),
+    ),
+    WHERE: Contender(partial(configured, [ALL_PASS])),
+    MASKED: Contender(
+        partial(configured, [ALL_PASS, {"class": "Redact", "options": MASKS}]),
+        applied=RedactFilter(**MASKS),
+        targets=((C, 0.25, None),),
+    ),
+}
+"""Filters that need few fields of most messages, or none."""

@@ -8,7 +8,7 @@ from typing import Any
 from handlers.report import _number as number
 from handlers.report import _table as table
 from handlers.report import median
-from speed.contenders import CONTENDERS, PERL_XS, RSYSLOG, C
+from speed.contenders import CONTENDERS, JSON, PERL_XS, READING, RSYSLOG, C, Contender
 from speed.hop import BARE, HOPS, RATE, SPOOL_LEAST
 
 Rounds = list[dict[str, Any]]
@@ -21,7 +21,9 @@ def report(results: dict[str, Any]) -> str:
     parts = [_about(about, throughput)]
     for name, reason in results["absent"].items():
         parts.append(f"Left out: {name}; {reason}.")
-    parts += ["### Throughput", _throughput(throughput), "### Targets", _targets(throughput)]
+    parts += ["### Throughput", _throughput(throughput), "### Targets", _targets(throughput, CONTENDERS)]
+    if reading := results.get("reading"):
+        parts += _reading(reading)
     parts += ["### Latency", _latency(results["latency"])]
     if hop := results.get("hop"):
         parts += _hop(hop)
@@ -93,10 +95,10 @@ def _ratio(values: list[float]) -> str:
     return middle if len(values) == 1 else f"{middle} ({min(values):.2f} to {max(values):.2f})"
 
 
-def _targets(found: dict[str, Rounds]) -> str:
+def _targets(found: dict[str, Rounds], contenders: dict[str, Contender]) -> str:
     heads = ["", "times as fast as", "measured", "at least", "", "aim", ""]
     rows = []
-    for name, contender in CONTENDERS.items():
+    for name, contender in contenders.items():
         for base, least, aim in contender.targets:
             if base not in found or name not in found:
                 values = []
@@ -121,6 +123,30 @@ def _wanted(target: float | None, measured: list[float]) -> list[str]:
     return [f"{target:g}", verdict]
 
 
+def _when(about: dict[str, Any]) -> str:
+    load = f"load before {about['load before']:.2f}, after {about['load after']:.2f}."
+    return f"{about['date']}, {about['count']:,} lines, rounds: {about['rounds']}, {load}"
+
+
+def _reading(found: dict[str, Any]) -> list[str]:
+    """Filters that need few fields, or none."""
+    throughput = found["throughput"]
+    rows = []
+    for name, rounds in throughput.items():
+        rates = [one["rate"] for one in rounds if "rate" in one]
+        row = [name, number(median(rounds, "rate"))]
+        row.append(f"{min(rates):,.0f} to {max(rates):,.0f}" if rates else _error(rounds))
+        row += [_ratio(ratios(rounds, throughput[base])) if base != name else "" for base in (C, JSON)]
+        rows.append([*row, number(median(rounds, "processor"))])
+    heads = ["", "lines/s", "lowest to highest round", "of C", "of ours, JSON", "CPU seconds a million lines"]
+    return [
+        "### Filters that read few fields",
+        _when(found["about"]),
+        table(heads, rows),
+        _targets(throughput, {name: one for name, one in READING.items() if name not in CONTENDERS}),
+    ]
+
+
 def _hop(found: dict[str, Any]) -> list[str]:
     """The acknowledged hops and the spool."""
     about, throughput = found["about"], found["throughput"]
@@ -139,15 +165,7 @@ def _hop(found: dict[str, Any]) -> list[str]:
         alone.append([name, _ratio(rates), *_wanted(SPOOL_LEAST.get(name), rates), f"{processor:.2f}"])
     return [
         "### Acknowledged hops",
-        ", ".join(
-            [
-                about["date"],
-                f"{about['count']:,} lines",
-                f"rounds: {about['rounds']}",
-                f"load before {about['load before']:.2f}",
-                f"after {about['load after']:.2f}.",
-            ]
-        ),
+        _when(about),
         table(heads, rows),
         "The spool alone, in million messages a second:",
         table(["", "measured", "at least", "", "for each second of CPU"], alone),

@@ -9,10 +9,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sample import lines
-from speed.slowlog import Tagger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 WORDS = "the order of the customer was paid and sent on its way to the shop in the next town, "
@@ -67,9 +66,8 @@ def sized_lines(folder: Path, size: int, count: int) -> Sample:
     return written(folder / f"lines-of-{size}", texts())
 
 
-def tagged(sample: Sample) -> Sample:
-    """What the user's filter makes of a sample, by way of the standard library's JSON."""
-    apply = Tagger().filter
+def filtered(sample: Sample, apply: Callable[[dict[str, Any]], Any], name: str) -> Sample:
+    """What a filter's function makes of a sample, by way of the standard library's JSON."""
 
     def texts() -> Iterator[bytes]:
         with sample.path.open("rb") as file:
@@ -78,7 +76,7 @@ def tagged(sample: Sample) -> Sample:
                 if message is not None:
                     yield json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
-    return written(sample.path.with_suffix(".tagged"), texts())
+    return written(sample.path.with_suffix(f".{name}"), texts())
 
 
 def problem(arrived: Path, expected: Sample, compared: str) -> str:

@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 from handlers.__main__ import machine
-from speed.contenders import CONTENDERS, JSON, LOOP, RAW, C, Contender, ours, several_filters
+from speed.contenders import CONTENDERS, JSON, LOOP, RAW, READING, C, Contender, ours, several_filters
 from speed.hop import hops
 from speed.latency import WATCH, latency
 from speed.machine import absent, library_version, offers, processor
 from speed.measures import Stage, once
-from speed.samples import Sample, log_lines, sized_lines, tagged
+from speed.samples import Sample, filtered, log_lines, sized_lines
+from speed.slowlog import Tagger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from message_passing import Filter
 
 Rounds = list[dict[str, Any]]
 SIZES = [64, 256, 1024, 4096, 16384, 65536, 262_144, 1 << 20]
@@ -28,6 +31,7 @@ CONNECTIONS = [1, 10, 100, 1000]
 FILTERS = [1, 2, 3, 5, 10]
 WORKERS = [1, 2, 3]
 RATES = {1: 20.0, 1000: 10.0, 50_000: 10.0}
+LEAST_READING = 9
 BURNER = ["--filter", "+slowlog:Burner"]
 
 
@@ -57,6 +61,7 @@ class Plan:
         results: dict[str, Any] = {"about": self._about(), "absent": absent()}
         steps: list[tuple[str, Callable[[], Any]]] = [
             ("throughput", lambda: self.throughput(results["absent"])),
+            ("reading", self.reading),
             ("sizes", self.sizes),
             ("connections", self.connections),
             ("filters", self.filters),
@@ -92,9 +97,10 @@ class Plan:
             self.samples["lines", 0] = log_lines(self.stage.folder, self.count)
         return self._kept("lines", count, lambda: self.samples["lines", 0].head(count))
 
-    def tagged(self, count: int) -> Sample:
-        """What the user's filter makes of them."""
-        return self._kept("tagged", count, lambda: tagged(self.lines(count)))
+    def filtered(self, count: int, one: Filter) -> Sample:
+        """What a filter makes of them."""
+        name = type(one).__name__
+        return self._kept(name, count, lambda: filtered(self.lines(count), one.filter, name))
 
     def _kept(self, name: str, count: int, make: Callable[[], Sample]) -> Sample:
         if (name, count) not in self.samples:
@@ -104,7 +110,7 @@ class Plan:
     def _one(self, contender: Contender, most: int) -> dict[str, Any]:
         count = min(contender.count // 50 if self.quick else contender.count, most)
         sent = self.lines(count)
-        expected = self.tagged(count) if contender.filtered else sent
+        expected = self.filtered(count, contender.applied) if contender.applied else sent
         found = once(
             self.stage, contender.command, sent, expected, compared=contender.compared, frame=contender.frame
         )
@@ -112,10 +118,29 @@ class Plan:
 
     def throughput(self, left_out: Iterable[str]) -> dict[str, Rounds]:
         """Every contender; the first round warms the machine up and is thrown away."""
-        present = {name: one for name, one in CONTENDERS.items() if name not in left_out}
-        results: dict[str, Rounds] = {name: [] for name in present}
-        for number in range(0 if self.quick else -1, self.rounds):
-            for name, contender in present.items():
+        return self._turns(
+            {name: one for name, one in CONTENDERS.items() if name not in left_out}, self.rounds
+        )
+
+    def reading(self) -> dict[str, Any]:
+        """Filters that read few fields, beside those that need whole messages, in nine rounds at least."""
+        rounds = self.rounds if self.quick else max(self.rounds, LEAST_READING)
+        load = os.getloadavg()[0]
+        return {
+            "throughput": self._turns(READING, rounds),
+            "about": {
+                "date": time.strftime("%Y-%m-%d", time.gmtime()),
+                "count": self.count,
+                "rounds": rounds,
+                "load before": round(load, 2),
+                "load after": round(os.getloadavg()[0], 2),
+            },
+        }
+
+    def _turns(self, contenders: dict[str, Contender], rounds: int) -> dict[str, Rounds]:
+        results: dict[str, Rounds] = {name: [] for name in contenders}
+        for number in range(0 if self.quick else -1, rounds):
+            for name, contender in contenders.items():
                 found = self._one(contender, self.count)
                 if number >= 0:
                     results[name].append(found)
@@ -168,7 +193,7 @@ class Plan:
     def filters(self) -> dict[str, dict[str, Rounds]]:
         """Throughput by the number of a user's filters in the chain."""
         count = max(self.count // 4, 1)
-        sent, expected = self.lines(count), self.tagged(count)
+        sent, expected = self.lines(count), self.filtered(count, Tagger())
         name = "ours, JSON, so many of a user's filters"
         return self._series(
             {

@@ -369,6 +369,7 @@ class Component(Declared):
         """Count messages as failed, of which somebody makes dead letters. How many they are."""
         count = self._weigh(messages)
         self.metrics.failed += count
+        self.metrics.losses += count
         return count
 
     def count_failed(self, error: BaseException, messages: Sequence[Any], count: int | None = None) -> int:
@@ -377,6 +378,7 @@ class Component(Declared):
         if count is None:
             count = self._weigh(messages)
         self.metrics.failed += count
+        self.metrics.losses += count
         if fate := AMBIENT.fate:
             rejected = isinstance(error, MessageError)
             fate.note(Outcome.REJECTED if rejected else Outcome.LOST, which)
@@ -406,6 +408,7 @@ class Component(Declared):
         if count:
             dropped = self.metrics.dropped
             dropped[reason if reason in dropped or len(dropped) < MOST_REASONS else OTHER_REASONS] += count
+            self.metrics.losses += count
             if fate := AMBIENT.fate:
                 fate.note(Outcome.LOST, None if isinstance(lost, int) else [*lost])
                 if fate.comes_again:
@@ -421,6 +424,7 @@ class Component(Declared):
     def take_back(self, count: int, reason: str) -> None:
         """Take back a loss counted for this reason: the messages have arrived after all."""
         self.metrics.dropped[reason] -= count
+        self.metrics.losses -= count
 
     def _show(self, messages: Sequence[Any]) -> None:
         for see in self.observers:

@@ -51,7 +51,7 @@ def with_value(message: dict[str, Any], path: str, value: Any) -> dict[str, Any]
     Only the dicts on the way are copied. Where another value is on the way, nothing of it is lost: the field gets the
     whole name, with its dots.
     """
-    return _set(message, place_of(message, path) or _new_place(message, path), value)
+    return set_at(message, place_of(message, path) or _new_place(message, path), value)
 
 
 def _new_place(message: dict[str, Any], path: str) -> tuple[str, ...]:
@@ -77,11 +77,12 @@ def without(message: dict[str, Any], path: str) -> dict[str, Any]:
         inner = inner[key]
     rest = inner.copy()
     del rest[last]
-    return _set(message, (*outer,), rest) if outer else rest
+    return set_at(message, (*outer,), rest) if outer else rest
 
 
-def _set(message: Any, place: tuple[str, ...], value: Any) -> dict[str, Any]:
+def set_at(message: Any, place: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """A copy with that value where these keys lead. Only the dicts on the way are copied, or made."""
     copy = {**message} if isinstance(message, dict) else {}
     first, *rest = place
-    copy[first] = _set(copy.get(first), (*rest,), value) if rest else value
+    copy[first] = set_at(copy.get(first), (*rest,), value) if rest else value
     return copy

@@ -119,9 +119,9 @@ def report(
         described["at"] = place
     if messages:
         described |= _data_of(messages[0], limit)
-        count = len(messages) if count is None else count
-        if count > 1:
-            described["count"] = count
+    count = len(messages) if count is None else count
+    if count > 1:
+        described["count"] = count
     if suppressed:
         described["suppressed"] = suppressed
     if attempts:

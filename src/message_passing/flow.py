@@ -160,12 +160,20 @@ class Filter(Source, Output):
             with self._onward.gathered(kept):
                 self._pace.filter_each(self.filter, messages, kept, self._hand_on)
         elif not each and self._most < inf:
-            self._pace.filter_pieces(self.filter_many, messages, self._hand_on)
+            self._pace.filter_pieces(self.filter_many, messages, self._hand_on, self.fail_left)
         else:  # there is nothing to split, or it is quick
-            before = self.metrics.failed + self.metrics.passed
-            count = len(messages)
-            kept = self.filtered(messages)
-            self._hand_on(kept, count - (self.metrics.failed + self.metrics.passed - before))
+            metrics, count = self.metrics, len(messages)
+            before, received = metrics.losses + metrics.passed, metrics.received
+            try:
+                kept = self.filtered(messages)
+            except OutputClosedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - any failure has one route
+                gone = metrics.losses + metrics.passed - before
+                self.fail_left(error, messages, count, gone, metrics.received - received)
+            else:
+                settled = metrics.losses + metrics.passed - before - (metrics.received - received)
+                self._hand_on(kept, count - settled)
 
     def _count_filtered(self, count: int) -> None:
         """Count messages that are removed on purpose."""
@@ -263,12 +271,16 @@ class Encoder(Filter):
             output: counts what fails. The report is made by this encoder, and goes to its error chain.
             messages: some of the batch.
         """
-        lost = output.metrics.lost()
+        lost, size = output.metrics.losses, len(messages)
         before, self._encodes_for = self._encodes_for, output
         try:
             return self.filtered(messages)
         except Exception as error:  # noqa: BLE001 - any failure has one route
-            self.fail(error, beyond(messages, output.metrics.lost() - lost))
+            gone = output.metrics.losses - lost
+            if len(messages) == size:
+                self.fail(error, beyond(messages, gone))
+            else:  # it has changed the batch
+                self.fail(error, (), max(0, size - gone))
             return []
         finally:
             self._encodes_for = before

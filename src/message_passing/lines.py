@@ -115,7 +115,7 @@ class ReadLines(LineBatch):
         """These lines with others in the place of some: for a line's number, objects and the text of each."""
         if not others:
             return self.whole(to_read=to_read)
-        lines, fields, of = [*self], [*self.fields], type(self.fields[0]).of
+        lines, fields, of = [*self], [*self.fields], type(self.fields[0]).complete.of
         for number, found in reversed(others):
             lines[number : number + 1] = [text for _, text in found]
             fields[number : number + 1] = [of(one) for one, _ in found]
@@ -185,16 +185,21 @@ class Indented(bytes):
     """One message that was broken over several lines on purpose: text for a person to read."""
 
 
+def has_frames(messages: Iterable[Any]) -> bool:
+    """Whether any of these carries several messages."""
+    return any(issubclass(kind, MultiMessage) for kind in {*map(type, messages)})
+
+
 def message_count(messages: Collection[Any]) -> int:
     """How many messages these are, counting those that each frame carries."""
-    if MultiMessage not in {*map(type, messages)}:
+    if not has_frames(messages):
         return len(messages)
     return sum(message.lines if isinstance(message, MultiMessage) else 1 for message in messages)
 
 
 def beyond(messages: Sequence[Any], count: int) -> Sequence[Any]:
     """Those after the first `count` of what these messages carry."""
-    if MultiMessage not in {*map(type, messages)}:
+    if not has_frames(messages):
         return messages[count:]
     index = 0
     while count > 0 and index < len(messages):

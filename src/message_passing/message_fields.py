@@ -24,6 +24,11 @@ LEVELS = {
 }
 """Python's, and those of Log::Dispatch and syslog that Python has not."""
 
+SPELLED = {
+    spelling: number for name, number in LEVELS.items() for spelling in (name, name.lower(), name.title())
+}
+"""The levels' numbers by their usual spellings."""
+
 NAMES: dict[str, tuple[str, ...]] = {
     "time": ("time", "@timestamp", "Timestamp", "epochtime"),
     "level": ("level", "log.level", "SeverityText", "@fields.level", "levelname", "severity"),

@@ -40,11 +40,12 @@ class Metrics:
         filtered: removed by a filter's decision: not a loss.
         dropped: lost, by reason: a queue was full, no receiver was connected.
         failed: could not be handled; each was reported to the error chain.
+        losses: all that were dropped or have failed.
         coming_again: of those failed (`FAILED_REASON`) and dropped, by reason, how many their input has not
             acknowledged: they are delivered once more, and not lost.
     """
 
-    __slots__ = ("coming_again", "dropped", "failed", "filtered", "passed", "received")
+    __slots__ = ("coming_again", "dropped", "failed", "filtered", "losses", "passed", "received")
 
     def __init__(self) -> None:
         self.received = 0
@@ -52,6 +53,7 @@ class Metrics:
         self.filtered = 0
         self.dropped: Counter[str] = Counter()
         self.failed = 0
+        self.losses = 0
         self.coming_again: Counter[str] = Counter()
 
     def add(self, snapshot: Snapshot) -> None:
@@ -61,10 +63,11 @@ class Metrics:
         self.filtered += snapshot["filtered"]
         self.failed += snapshot["failed"]
         self.dropped.update(snapshot["dropped"])
+        self.losses += snapshot["failed"] + sum(snapshot["dropped"].values())
 
     def lost(self) -> int:
         """How many messages were received and are lost, other than by a filter's decision."""
-        return self.dropped.total() + self.failed
+        return self.losses
 
     def lost_for_good(self) -> Counter[str]:
         """How many are lost, by reason, without those that come again."""

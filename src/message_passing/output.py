@@ -163,9 +163,9 @@ class Output(Component):
         """
         found: list[Any] = [*messages]
         for encoder in self.encoders:
-            count, lost = message_count(found), self.metrics.lost()
+            count, lost = message_count(found), self.metrics.losses
             found = encoder.encode_for(self, found)
-            self.metrics.filtered += max(0, count - (self.metrics.lost() - lost) - message_count(found))
+            self.metrics.filtered += max(0, count - (self.metrics.losses - lost) - message_count(found))
         return all_as_bytes(self, found)
 
     async def drain(self) -> None:
@@ -179,11 +179,14 @@ class Output(Component):
         """Accept a batch: counts it, never blocks, and raises only `OutputClosedError`."""
         if self.observers:
             self._show(messages)
-        self.metrics.received += message_count(messages) if self.weighs else len(messages)
+        before = self.metrics.received
+        count = message_count(messages) if self.weighs else len(messages)
+        self.metrics.received = before + count
         if self._closed:
             self.drop(messages, "closed")
             return
-        failed, passed = self.metrics.failed, self.metrics.passed
+        metrics = self.metrics
+        failed, losses, passed = metrics.failed, metrics.losses, metrics.passed
         try:
             if not self._opened:
                 self.open()
@@ -194,19 +197,48 @@ class Output(Component):
             else:
                 self.write_many(messages)
         except OutputClosedError:
-            if self.metrics.passed == passed:  # otherwise it was passed on, and is counted downstream
-                self.drop(beyond(messages, self.metrics.failed - failed), "closed")
+            if metrics.passed == passed:  # otherwise it was passed on, and is counted downstream
+                gone, extra = self._lost_since(failed, losses), metrics.received - before - count
+                self.drop(self._what_is_left(messages, count, gone, extra), "closed")
             raise
         except Exception as error:  # noqa: BLE001 - any failure has one route
-            if fate := AMBIENT.fate:
-                fate.note(Outcome.DELIVERED)  # some of it perhaps, before it raised
-            self.fail(error, beyond(messages, self.metrics.failed - failed))
+            gone, extra = self._lost_since(failed, losses), metrics.received - before - count
+            self.fail_left(error, messages, count, gone, extra)
+
+    def _lost_since(self, failed: int, losses: int) -> int:
+        """How many of a batch are lost, by the counters before: who keeps messages may have dropped older ones."""
+        keeps = type(self).held is not Component.held
+        return self.metrics.failed - failed if keeps else self.metrics.losses - losses
+
+    def fail_left(self, error: Exception, messages: list[Any], size: int, gone: int, extra: int) -> None:
+        """Fail what is left of a batch when the method that handled it raised an error.
+
+        Args:
+            error: the one that it raised.
+            messages: the batch, which that method should not have changed, and may have.
+            size: how many messages it had before, as this component counts them.
+            gone: how many of what they carry are accounted for.
+            extra: how many of these are more than were counted as received before: see `_weigh`.
+        """
+        if fate := AMBIENT.fate:
+            fate.note(Outcome.DELIVERED)  # some of it perhaps, before it raised
+        left = self._what_is_left(messages, size, gone, extra)
+        if isinstance(left, int):
+            self.fail(error, (), left)
+        else:
+            self.fail(error, left)
+
+    def _what_is_left(self, messages: list[Any], size: int, gone: int, extra: int) -> Sequence[Any] | int:
+        """What is left of a batch: the messages, or how many if the batch has been changed. See `fail_left`."""
+        if (message_count(messages) if self.weighs else len(messages)) == size:
+            return beyond(messages, gone)
+        return max(0, size - gone + extra)
 
     def snapshot(self, *, held: int | None = None) -> Snapshot:
         """The counters now; `passed` is what was neither lost nor is still held."""
         counted = super().snapshot(held=held)
         if type(self).outputs is Component.outputs:
-            gone = self.metrics.lost() + self.metrics.filtered
+            gone = self.metrics.losses + self.metrics.filtered
             counted["passed"] = counted["received"] - gone - counted["held"]
         return counted
 

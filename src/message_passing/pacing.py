@@ -124,7 +124,7 @@ class Pace:
         """
         component, metrics = self._component, self._component.metrics
         stop, rest, left, stride = component.stop_request, _iter(messages), len(messages), 1
-        first, failed, began = left, metrics.failed, monotonic()
+        first, lost, began = left, metrics.losses - metrics.received, monotonic()
         due = began + SLICE
         while left > 0 and self.work_left > 0:
             for message in islice(rest, stride):
@@ -148,14 +148,18 @@ class Pace:
             if now >= due and left > 0:
                 ready = kept[:]
                 kept.clear()
-                hand_on(ready, first - left - (metrics.failed - failed), rest)
-                first, failed, began = left, metrics.failed, monotonic()
+                hand_on(ready, first - left - (metrics.losses - metrics.received - lost), rest)
+                first, lost, began = left, metrics.losses - metrics.received, monotonic()
                 due = began + SLICE
         left = self._leave(rest, left)
-        hand_on(kept, first - left - (metrics.failed - failed), ())
+        hand_on(kept, first - left - (metrics.losses - metrics.received - lost), ())
 
     def filter_pieces(
-        self, filter_many: Callable[[Any], list[Any]], messages: Any, hand_on: Callable[..., None]
+        self,
+        filter_many: Callable[[Any], list[Any]],
+        messages: Any,
+        hand_on: Callable[..., None],
+        fail_left: Callable[..., None],
     ) -> None:
         """Call `filter_many` with the batch, in pieces that take about `SLICE` each if it is slow.
 
@@ -163,8 +167,9 @@ class Pace:
             filter_many: takes a list and returns one.
             messages: the batch.
             hand_on: as for `filter_each`.
+            fail_left: receives a piece at which `filter_many` raised an error; the next ones follow.
         """
-        component = self._component
+        component, metrics = self._component, self._component.metrics
         while True:
             if self.work_left <= 0:
                 component.drop(messages, NOT_STARTED)
@@ -173,12 +178,19 @@ class Pace:
             whole = len(messages) <= most
             size = len(messages) if whole else int(most)
             piece, messages = (messages, ()) if whole else (messages[:size], messages[size:])
-            before, began = component.metrics.failed + component.metrics.passed, monotonic()
-            kept = filter_many(piece)
+            before, received, began = metrics.losses + metrics.passed, metrics.received, monotonic()
+            try:
+                kept = filter_many(piece)
+            except OutputClosedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - any failure has one route
+                gone = metrics.losses + metrics.passed - before
+                fail_left(error, piece, size, gone, metrics.received - received)
+                kept = []
             now = monotonic()
             self.most = next_size(self.most, size, now - began)
             self._work(began, now, size)
-            settled = component.metrics.failed + component.metrics.passed - before
+            settled = metrics.losses + metrics.passed - before - (metrics.received - received)
             hand_on(kept, size - settled, messages)
             if not messages:
                 return

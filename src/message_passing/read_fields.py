@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from functools import lru_cache
 from keyword import iskeyword
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import msgspec
 from msgspec import UNSET
 
 from message_passing.dotted import value_at
+from message_passing.message_fields import NAMES, SPELLED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    DecodeLines = Callable[[bytes], list[Any]]
 
 MOST_READ = 64
 """Fields that are looked for in the text: those that read more get objects."""
+
+LEVEL = "(level)"
+"""Stands for all fields that may hold a message's level. The usual ones alone are found in less time."""
+
+_USUAL = ("level_number", "level")
+_ALL_LEVELS = (*_USUAL, *NAMES["level"])
+
+_UNUSUAL_AGAIN = 15
+"""Blocks in which all names are looked for at once, after one in which the usual ones were not enough."""
+
+_Spelled: Any = Literal[(*SPELLED,)]
 
 _NO_PLACES: dict[str, str] = {}
 
@@ -25,6 +39,9 @@ class ReadFields(msgspec.Struct, gc=False):
 
     A field is an attribute if its name is a Python name: `fields.level`. `get` takes any name.
     """
+
+    complete: ClassVar[type[ReadFields]]
+    """The class for a message whose level may be under any name. Attributes have the same names."""
 
     def get(self, path: str, default: Any = None) -> Any:
         """The value of a field, by the rule for dotted names (`dotted.value_at`).
@@ -67,6 +84,9 @@ class ReadFields(msgspec.Struct, gc=False):
         return _NO_PLACES
 
 
+ReadFields.complete = ReadFields  # and so no field is an attribute of this name
+
+
 def values_of(fields: Sequence[ReadFields], path: str) -> list[Any]:
     """The value at a dotted name in each message, None where it is missing; all are of one class."""
     place = fields[0].places()[path]
@@ -82,8 +102,14 @@ def fields_of_message(paths: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def can_be_read(names: frozenset[str]) -> bool:
+def _names(reads: frozenset[str], levels: Sequence[str]) -> frozenset[str]:
+    """What is looked for, if a level has these names."""
+    return reads - {LEVEL} | fields_of_message(levels) if LEVEL in reads else reads
+
+
+def can_be_read(reads: frozenset[str]) -> bool:
     """Whether a decoder can look for fields of these names: not for many, nor for characters that JSON escapes."""
+    names = _names(reads, _ALL_LEVELS)
     return len(names) <= MOST_READ and all(map(_is_plain, names))
 
 
@@ -91,7 +117,7 @@ def _is_plain(name: str) -> bool:
     return name.isprintable() and not {'"', "\\"} & {*name} and bool(name)
 
 
-def places_of(names: frozenset[str]) -> dict[str, str]:
+def _places_of(names: frozenset[str]) -> dict[str, str]:
     """The attributes that hold fields of these names."""
     return {
         name: name
@@ -104,15 +130,59 @@ def places_of(names: frozenset[str]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=64)
-def fields_type(names: frozenset[str]) -> type[ReadFields]:
+def fields_type(reads: frozenset[str]) -> type[ReadFields]:
     """A class of `ReadFields` with these names."""
-    places = places_of(names)
+    places = _places_of(_names(reads, _ALL_LEVELS))
+    made = _defined(places, [(place, Any, UNSET) for place in places.values()])
+    made.complete = made
+    return made
+
+
+def _usual_type(reads: frozenset[str]) -> type[ReadFields]:
+    """A class for messages whose level has a usual name, and is one that is known, or has a number besides."""
+    names, complete = _names(reads, _USUAL), fields_type(reads)
+    places = {name: place for name, place in complete.places().items() if name in names}
+    others = [(place, Any, UNSET) for name, place in places.items() if name not in _USUAL]
+    made = _defined(places, [("level", _Spelled), ("level_number", int, UNSET), *others])
+    made.complete = complete
+    return made
+
+
+def _defined(places: dict[str, str], fields: list[Any]) -> type[ReadFields]:
     made = msgspec.defstruct(
         "ReadFields",
-        [(place, Any, UNSET) for place in places.values()],
+        fields,
         bases=(ReadFields,),
         namespace={"places": classmethod(lambda _cls: places)},
         rename={place: name for name, place in places.items()},
         gc=False,
     )
     return cast("type[ReadFields]", made)
+
+
+def field_decoder(reads: frozenset[str] | None) -> DecodeLines | None:
+    """What reads these fields of lines, giving `ReadFields` for each; None if there are none to read."""
+    if reads is None:
+        return None
+    decode = msgspec.json.Decoder(fields_type(reads)).decode_lines
+    return _LevelReader(_usual_type(reads), decode) if LEVEL in reads else decode
+
+
+class _LevelReader:
+    """Reads lines with the usual names of a level, and again with all if that does not tell the level of each."""
+
+    def __init__(self, usual: type[ReadFields], complete: DecodeLines) -> None:
+        """How to read them."""
+        self._usual, self._complete = msgspec.json.Decoder(usual).decode_lines, complete
+        self._unusual = 0
+
+    def __call__(self, block: bytes) -> list[Any]:
+        """The fields of each line of a block."""
+        if self._unusual:
+            self._unusual -= 1
+        else:
+            try:
+                return self._usual(block)
+            except msgspec.MsgspecError:
+                self._unusual = _UNUSUAL_AGAIN
+        return self._complete(block)

@@ -87,15 +87,17 @@ class DeliveryAttempt:
             self._together(messages)
 
     def _together(self, messages: list[Any]) -> None:
+        given = [*messages]  # whoever gets the batch should not change it, and may
+
         def settled(outcome: Outcome) -> None:
             rejected = delivery.is_noted(Outcome.REJECTED)
             if outcome is not Outcome.LOST:
                 self._on_settled(AttemptResult(outcome, rejected=rejected))
                 return
-            lost = delivery.lost_of(messages)
-            exact = lost is not None or len(messages) == 1
+            lost = delivery.lost_of(given)
+            exact = lost is not None or len(given) == 1
             self._on_settled(
-                AttemptResult(outcome, range(len(messages)) if lost is None else lost, exact, rejected)
+                AttemptResult(outcome, range(len(given)) if lost is None else lost, exact, rejected)
             )
 
         delivery = self._delivery(settled)

@@ -43,12 +43,12 @@ def wrong_host(host: str) -> str:
     An all-numeric last part belongs to an IPv4 address (RFC 3696, 2). Underscores and other letters are left to the
     resolver.
     """
-    if _is_address(host):
+    if is_address(host):
         return ""
     if host == "*":
         return "'*' is not a host: all addresses of a machine are 0.0.0.0, or :: with IPv6"
     bare = host.strip("[]")
-    if bare != host and _is_address(bare):
+    if bare != host and is_address(bare):
         return f"{host!r} is not a host: write the address without brackets here, {bare}"
     for character in host:
         if character in _IN_NO_HOST or character.isspace() or not character.isprintable():
@@ -66,7 +66,8 @@ def wrong_host(host: str) -> str:
     return ""
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address, of either version."""
     try:
         ip_address(text)
     except ValueError:

@@ -26,6 +26,32 @@ _MINE = (
     "from beside import Filter\nclass Same(Filter):\n    def filter(self, message):\n        return message\n"
 )
 
+_BROUGHT = ("_cffi_backend", "anyio", "cffi", "h11", "hiredis", "nacl", "pygments", "ua_parser_builtins")
+"""Modules of packages that those of the extras bring along."""
+
+_EVERY = {
+    "inputs": {name: {"class": name, "output_to": "geoip"} for name in ("JetStream", "Kafka", "Redis")},
+    "filters": {
+        "geoip": {"class": "Enrich", "options": {"lookup": "geoip", "file": "absent"}, "output_to": "agent"},
+        "agent": {"class": "Enrich", "options": {"lookup": "user_agent"}, "output_to": "where"},
+        "where": {"class": "Where", "options": {"condition": 'matches(a, "x*y*z")'}, "output_to": "zstd"},
+    },
+    "encoders": {"zstd": {"class": "Zstd", "output_to": ["spool", "Streams"]}},
+    "outputs": {
+        "spool": {
+            "class": "ZeroMQ",
+            "options": {
+                "socket_type": "DEALER",
+                "connect": "tcp://127.0.0.1:1",
+                "spool": "spool",
+                "spool_compress": "zstd",
+            },
+        },
+        "Streams": {"class": "Redis::Streams"},
+    },
+}
+"""A chain of components that need an extra."""
+
 _COMMANDS: dict[str, list[list[str]]] = {
     "": [
         ["--help"],
@@ -44,13 +70,18 @@ _COMMANDS: dict[str, list[list[str]]] = {
         ],
         ["--configfile", "chain.yaml"],
     ],
-    "check": [["chain.yaml", "chain.json"], ["--connect", "--filter", "+mine:Same", *_CHAIN]],
+    "check": [["every.json", "chain.yaml", "chain.json"], ["--connect", "--filter", "+mine:Same", *_CHAIN]],
     "list": [[]],
     "describe": [["ZeroMQ", "Crypt::CBC", "yaml"], ["+mine:Same"]],
     "create": [["STDIN", "Crypt::CBC", "+mine:Same", "STDOUT", "--format", "yaml"]],
     "graph": [["chain.yaml"], ["--format", "svg", *_CHAIN]],
     "test": [["chain.json", "chain.yaml"]],
-    "doctor": [["tcp://127.0.0.1:1", "--timeout", "1"]],
+    "doctor": [
+        ["tcp://127.0.0.1:1", "--timeout", "1"],
+        ["nats://127.0.0.1:1"],
+        ["kafka://127.0.0.1:1"],
+        ["redis://127.0.0.1:1"],
+    ],
     "schema": [[], ["+mine:Same"]],
     "send": [["--connect", "tcp://127.0.0.1:1", "--timeout", "0.1", "hello"]],
     "tail": [["/absent"]],
@@ -81,7 +112,11 @@ def lean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def decoys(tmp_path: Path) -> Path:
     """The directory. What is executed there says so in the file `executed`."""
     outermost = {module.partition(".")[0] for modules in EXTRAS.values() for module in modules}
-    for name in outermost | sys.stdlib_module_names | {"zmq", "msgspec", "message_passing", "sitecustomize"}:
+    for name in (
+        outermost
+        | sys.stdlib_module_names
+        | {"zmq", "msgspec", "message_passing", "sitecustomize", *_BROUGHT}
+    ):
         (tmp_path / f"{name}.py").write_text(_DECOY)
     (tmp_path / "backports.py").unlink()
     (tmp_path / "backports").mkdir()
@@ -91,6 +126,7 @@ def decoys(tmp_path: Path) -> Path:
     chain = {"input": "STDIN", "output": "STDOUT", "tests": [{"input": ["{}"], "output": ["{}"]}]}
     for name in ("chain.yaml", "chain.json"):
         (tmp_path / name).write_text(json.dumps(chain))
+    (tmp_path / "every.json").write_text(json.dumps(_EVERY))
     return tmp_path
 
 

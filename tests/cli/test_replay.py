@@ -265,7 +265,7 @@ def test_a_spool_is_replayed_and_stays_as_it_is(tmp_path: Path) -> None:
     done = finished(*words, cwd=tmp_path)
     assert done.status == 1
     assert "is not sent: its checksum is wrong" in done.err
-    assert "1 taken, 1 frames without a whole message" in done.err
+    assert "1 taken, 1 frame without a whole message" in done.err
     assert lines(tmp_path / "kept")[5:] == [b"b'more'"]
     (tmp_path / "lines").write_bytes(b"1\n")
     done = finished("replay", "lines", *words[2:], cwd=tmp_path)

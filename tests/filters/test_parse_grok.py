@@ -204,7 +204,7 @@ def test_times_without_a_year_and_wrong_ones() -> None:
         ({"format": "grok", "pattern": "%{WORD:a:bool}"}, "the type 'bool': it may be int, float or string"),
         ({"format": "grok", "pattern": "abc"}, "it has no field"),
         ({"format": "grok", "pattern": "%{WORD:a}("}, "pattern: "),
-        ({"format": "grok", "pattern": "%{A:a}", "patterns": {"A": "%{B}", "B": "%{A}"}}, "without end"),
+        ({"format": "grok", "pattern": "%{A:a}", "patterns": {"A": "%{B}", "B": "%{A}"}}, "endlessly"),
         ({"format": "grok", "pattern": "%{A:a}", "patterns": {"A": "(a+)+b"}}, "exponential"),
         ({"format": "grok", "pattern": "%{WORD:a}" * 201}, "more than 200 fields"),
         ({"format": "json", "time_format": "%Z"}, "%Z, a zone by its letters, is ambiguous"),

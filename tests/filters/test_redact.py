@@ -384,6 +384,63 @@ def test_lines_are_masked_as_objects_are(
     assert text == objects
 
 
+def test_no_way_to_write_a_secret_hides_it_in_a_line() -> None:
+    """A few lines among many, each a batch's only one with something to mask; all of them pass in order."""
+    secrets: list[bytes] = [
+        b'{"pass\\u0077ord":"s"}',
+        b'{"PassWord" : ["s"]}',
+        '{"pa\u017f\u017fword":"s"}'.encode(),
+        b'{"a":[{"b":{"c":{"password":"s"}}}]}',
+        b'{"password":"s","password":null}',
+        b'{"text":"postgres:\\/\\/u:secret@db"}',
+        b'{"text":"bob\\u0040example.com"}',
+        b'{"text":"card\\u20134111111111111111"}',
+        b'{"text":"4111 1111-1111 1111"}',
+        b'{"a":4.111111111111111E15}',
+        b'{"a":[41111111111111110e-1]}',
+        b'{"a":0.04111111111111111e+17 }',
+        b'{"text":"10.\\u0031.2.3"}',
+        b'{"text":"\\u0042earer abcdefgh12"}',
+    ]
+    options = {"keys": ["password"], "patterns": ALL}
+    batches = [[b"{}"] * 20 + [one] + [b'{"n":2}'] + [b"{}"] * 3 for one in secrets]
+    found = masked_lines(batches, options, as_objects=False)
+    assert found == masked_lines(batches, options, as_objects=True)
+    assert [len(batch) for batch in batches] == [25] * len(secrets)
+    masked = [json.dumps(one) for one in found["kept"] if one]
+    assert len(masked) == len(secrets) - 2  # the last condition removes those whose `password` is masked
+    assert all("*" in one for one in masked)
+
+
+def test_lines_in_which_nothing_is_found_pass_as_they_came() -> None:
+    """The others are written anew, even where nothing is masked: their fields may be there twice."""
+    end = Kept()
+    plain = [b'{ "text" : "\xc3\xa9", "n" : 1.50 , "id":"12e4" }'] * 30
+    near = b'{"text":"a@b",  "text":"c"}'
+    twice = b'{"text":"a@b.example", "text":"c"}'
+    redact = RedactFilter(patterns=["email", "card"], output_to=JSONEncoder(output_to=end))
+    with JSONDecoder(output_to=redact) as head:
+        head.consume_many([*plain, near, twice, *plain])
+        assert end.messages == [*plain, near, b'{"text":"c"}', *plain]
+        head.consume_many([twice] * 9)  # more than a few: all are objects, as are those of the next batches
+        head.consume_many([*plain])
+        assert end.messages[62:] == [b'{"text":"c"}'] * 9 + [b'{"text":"\xc3\xa9","n":1.5,"id":"12e4"}'] * 30
+        assert accounted_for(redact)
+
+
+def test_a_line_that_cannot_be_read_to_be_masked_fails() -> None:
+    """Alone, and counted: a number in it that no filter had read before is out of range."""
+    end, errors = Kept(), Kept()
+    redact = RedactFilter(keys=["password"], error=errors, output_to=JSONEncoder(output_to=end))
+    with JSONDecoder(output_to=redact, error=errors) as head:
+        head.consume_many([b'{"n":1}', b'{"password":"s","n":1e400}', b'{"n":2}'])
+        head.consume_many([b'{"password":"s","n":1e400}', b'{"password":"s"}', b'{"password":"s"}'])
+        assert end.messages == [b'{"n":1}', b'{"n":2}', *[b'{"password":"[redacted]"}'] * 2]
+        assert (redact.metrics.failed, len(errors.messages)) == (2, 2)
+        assert "out of range" in str(errors.messages[0])
+        assert accounted_for(redact)
+
+
 def test_messages_with_nothing_to_mask_are_not_looked_at() -> None:
     """Of many, only those that may have something; the rest is passed on as it is."""
     made = RedactFilter(keys=["password"], patterns=["card", "email"], output_to=Kept())

@@ -275,3 +275,64 @@ def test_so_many_that_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     run.end()
     found = json.loads((tmp_path / "positions").read_bytes())["files"]
     assert [one["gone"] for one in found] == [True, True]
+
+
+@pytest.mark.parametrize("long", [True, False])
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_compressed_while_nobody_read(long: bool, goes_on: bool, tmp_path: Path) -> None:
+    """Its rest is read from there, and nobody says that it was not, whether a new file is there or not."""
+    path = tmp_path / "a.log"
+    path.write_bytes(text("a", 60 if long else 3))
+    run = Run(tmp_path)
+    assert not run.end()
+    with path.open("ab") as file:
+        file.write(b"the rest\n")
+    pack(path, to="a.log.1")
+    if goes_on:
+        path.write_bytes(text("new"))
+    run = Run(tmp_path)
+    run.forget()
+    assert b"the rest" in run.look()
+    assert not run.end()
+
+
+@pytest.mark.parametrize("names", [("a.log",), ("*.log",), ("*.log*",)])
+@pytest.mark.parametrize("packed", ["same", "other", "none"])
+def test_what_is_missing_is_reported_unless_it_was_compressed(
+    names: tuple[str, ...], packed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the compressed file that nobody reads, if there is one; where these are read, once none of them is it."""
+    path = tmp_path / "a.log"
+    path.write_bytes(text("a"))
+    assert not Run(tmp_path, *names).end()
+    if packed == "other":
+        path.write_bytes(text("another", 80))
+    (pack(path, to="a.log.1") if packed != "none" else path.unlink())
+    path.write_bytes(text("new"))
+    run = Run(tmp_path, *names)
+    finds = names == ("*.log*",)
+    assert bool(run.component.error.messages) is not finds
+    monkeypatch.setattr(_known_files, "MISSING_PATIENCE", 0.0)
+    run.component._files._known._missing_until = 0.0
+    run.look()
+    told = run.end()
+    if packed == "same" and finds:
+        assert not told
+        return
+    (said,) = told
+    assert "a.log: the file that was read up to byte 590 is not there any more" in said
+    assert (f"; it may be in {tmp_path}/a.log.1.gz, which is not read" in said) is (
+        packed != "none" and not finds
+    )
+
+
+def test_what_is_missing_at_the_end_is_reported_then(tmp_path: Path) -> None:
+    """Though it may be in a compressed file that would have been read: the next run may look for another one."""
+    path = tmp_path / "a.log"
+    path.write_bytes(text("a"))
+    assert not Run(tmp_path).end()
+    path.unlink()
+    path.write_bytes(text("new"))
+    run = Run(tmp_path)
+    assert not run.component.error.messages
+    assert len(run.end()) == 1

@@ -122,7 +122,7 @@ def test_what_is_lost_is_delivered_again(tmp_path: Path) -> None:
 
 def test_so_much_is_unsettled_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading stops at the bound; a stop then delivers the lines that were read, and the rest is read by the next."""
-    monkeypatch.setattr(_ordered, "MOST_BATCHES", 2)
+    monkeypatch.setattr(_ordered, "MOST_UNSETTLED", 2000)
     path = tmp_path / "orders"
     lines = [b"%05d" % number for number in range(100_000)]
     path.write_bytes(b"\n".join([*lines, b""]))

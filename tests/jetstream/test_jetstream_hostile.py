@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socketserver
@@ -14,7 +15,9 @@ import nats
 import pytest
 
 from engine_parts import numbers
+from message_passing.errors import OpenError
 from message_passing.inputs.jetstream import JetStreamInput
+from message_passing.jetstream.diagnosis import JetStreamDiagnosis
 from message_passing.outputs.jetstream import JetStreamOutput
 from message_passing.testing import ListInput, free_port, running, wait_for
 from support import Kept
@@ -154,3 +157,50 @@ def test_a_command_that_ends_before_it_was_connected_says_why_messages_are_lost(
     )
     assert b"connection refused: no server listens there" in ended.stderr
     assert b"lost 1 message: 1 unsent at close" in ended.stderr
+
+
+@contextlib.contextmanager
+def odd_questions(server: NatsServer, answer: bytes) -> Iterator[None]:
+    """Another program answers each question about streams and consumers, while the block runs, before JetStream."""
+    ready, ended = threading.Event(), threading.Event()
+
+    async def answering(_: JetStreamContext) -> None:
+        client = await nats.connect(server.url)
+
+        async def respond(message: Any) -> None:
+            await message.respond(answer)
+
+        await client.subscribe("$JS.other.API.>", cb=respond)
+        await client.flush()
+        ready.set()
+        while not ended.is_set():  # noqa: ASYNC110 - it is another thread's
+            await asyncio.sleep(0.02)
+        await client.close()
+
+    thread = threading.Thread(target=server.ask, args=(answering,))
+    thread.start()
+    assert ready.wait(20)
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(20)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"[]", b"x", b'{"config":1,"state":[]}', b'{"error":"x"}', b"\xff", b"{}", b"7"]
+)
+def test_odd_answers_about_streams_end_no_node(server: NatsServer, answer: bytes) -> None:
+    """They are said, once, and the questions asked again; neither input, output, trial nor diagnosis fails of it."""
+    given: dict[str, Any] = {"servers": server.url, "stream": "LOGS", "domain": "other"}
+    with odd_questions(server, answer):
+        source = JetStreamInput(durable="a", output_to=Kept(), error=Kept(), **given)
+        given_to: dict[str, Any] = {"subject": "logs.app", "create": True, "retry_longest": 0.05, **given}
+        to = JetStreamOutput(error=Kept(), flush_timeout=0.1, **given_to)
+        with running(source), running(ListInput(messages=[b"1"], output_to=to)):
+            wait_for(lambda: source.problems() and to.problems(), timeout=20)
+        assert "the stream 'LOGS'" in source.problems()[0]
+        with contextlib.suppress(OpenError):
+            JetStreamOutput(**given_to).try_connection(5)
+        assert not [*JetStreamDiagnosis(**given).examine(5)][-1].ok
+    assert to.snapshot()["dropped"] == {"unsent at close": 1}

@@ -285,7 +285,7 @@ def test_a_consumer_that_exists_is_used_as_it_is_or_refused(server: NatsServer) 
     """A difference is reported, and one that cannot be used stays a problem."""
     publish(server, numbers(1))
     make = [
-        ConsumerConfig(durable_name="archive", ack_policy=AckPolicy.EXPLICIT, ack_wait=5, max_ack_pending=7),
+        ConsumerConfig(durable_name="archive", ack_wait=5, max_ack_pending=7, inactive_threshold=60),
         ConsumerConfig(durable_name="none", ack_policy=AckPolicy.NONE),
         ConsumerConfig(durable_name="push", deliver_subject="there", ack_policy=AckPolicy.EXPLICIT),
         ConsumerConfig(durable_name="headers", headers_only=True),
@@ -297,8 +297,8 @@ def test_a_consumer_that_exists_is_used_as_it_is_or_refused(server: NatsServer) 
     with running(source):
         wait_for(lambda: to.messages, timeout=20)
     assert (
-        "exists, and is used as it is: it has ack_wait 5.0, not 30.0; max_ack_pending 7, not 10000"
-        in reports(source)
+        "exists, and is used as it is: it has ack_wait 5.0, not 30.0; max_ack_pending 7, not 10000;"
+        " inactive_threshold 60.0, not none" in reports(source)
     )
     for name, said in (
         ("none", "its ack_policy is none: it must be explicit"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socketserver
 import ssl
 import threading
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 from confluent_kafka import KafkaError
@@ -18,6 +20,8 @@ from message_passing.cli.chain_probe import try_ends
 from message_passing.codecs.json import JSONEncoder
 from message_passing.delivery import Outcome
 from message_passing.errors import OpenError, OptionError
+from message_passing.kafka.producing import ANYWHERE, ProducedBatch, Route
+from message_passing.network.backoff import RetryLater
 from message_passing.outputs.kafka import KafkaOutput
 from message_passing.testing import free_port, run_input, wait_for
 from support import Kept, accounted_for
@@ -239,19 +243,59 @@ def test_a_full_queue_of_the_library_is_waited_for(cluster: MockCluster) -> None
     assert sorted(stored_numbers(cluster)) == list(range(150))
 
 
-def test_at_the_end_what_no_broker_took_is_counted() -> None:
-    """Messages, not frames; within the bound."""
-    to = output(f"127.0.0.1:{free_port()}", flush_timeout=0.2)
+@pytest.mark.parametrize("options", [{}, {"key_field": "k"}])
+def test_at_the_end_what_no_broker_took_is_counted(options: dict[str, Any]) -> None:
+    """Messages, not frames, with keys or without; within the bound."""
+    to = output(f"127.0.0.1:{free_port()}", flush_timeout=0.2, **options)
 
     class Once(Delivering):
         """Emits, and ends."""
 
         async def run(self) -> None:
-            self.emit(numbers(700))
+            self.emit([{"k": number % 3, "n": number} for number in range(700)])
 
     source = Once(output_to=JSONEncoder(output_to=to))
     run_input(source, timeout=60)
     assert to.snapshot()["dropped"] == {"unsent at close": 700}
+
+
+class _Failing:
+    """A producer that refuses the messages with these numbers, and tells of each when it is asked."""
+
+    def __init__(self, *failing: int) -> None:
+        """Refuse these, once."""
+        self._failing, self._reports, self.produced = {*failing}, list[Any](), list[Any]()
+
+    def produce(
+        self, _topic: str, value: bytes, key: bytes | None, partition: int, report: Any, *_: Any
+    ) -> None:
+        """Keep it; what has no partition goes to the first."""
+        error = KafkaError(KafkaError._MSG_TIMED_OUT) if len(self.produced) in self._failing else None
+        message = Mock(key=lambda: key, value=lambda: value, partition=lambda: max(0, partition))
+        self.produced.append((key, partition, value))
+        self._reports.append(lambda: report(error, message))
+
+    def poll(self, _seconds: float) -> int:
+        """Tell of all, the last one first."""
+        count = len(self._reports)
+        while self._reports:
+            self._reports.pop()()
+        return count
+
+
+def test_what_is_reported_as_not_stored_is_found_again_by_its_bytes_and_its_place() -> None:
+    """So that exactly this is sent once more, however many are alike."""
+    places = [Route(b"k"), ANYWHERE, Route(None, 3), Route(None, 4), ANYWHERE, Route(b"k", 3), Route(b"l")]
+    for failing in range(2, 7):
+        batch = ProducedBatch([(one, b"same") for one in places], 1000)
+        producer: Any = _Failing(failing, 1)
+        with pytest.raises(RetryLater):
+            asyncio.run(batch.publish(Mock(waiting=0), producer, "logs"))
+        expected = sorted([places[1], places[failing]], key=repr)
+        assert sorted([route for route, _ in batch.left.values()], key=repr) == expected
+        asyncio.run(batch.publish(Mock(waiting=0), producer, "logs"))
+        assert sorted([Route(*one[:2]) for one in producer.produced[7:]], key=repr) == expected
+        assert not batch.left
 
 
 def test_a_topic_of_a_real_broker_is_created_as_asked_for_and_never_changed(tansu: Tansu) -> None:

@@ -231,6 +231,27 @@ def test_a_disk_that_stands_still(tmp_path: Path, disk: Disk, monkeypatch: pytes
     disk.moves.set()
 
 
+def test_what_waits_to_be_synced_and_closed_is_bounded(tmp_path: Path, disk: Disk) -> None:
+    """While a disk stands still, no more files are rotated or opened again: the last one is written on."""
+    path = tmp_path / "out"
+    settled: list[Outcome] = []
+    disk.moves.clear()
+    with to_file(path, rotate_bytes=1, open_files=3) as output:
+        for number in range(20):
+            deliver(output, [b"%d" % number], settled.append)
+        assert len(list(tmp_path.iterdir())) == 6
+        output.reopen()
+        (report,) = output.error.messages
+        assert "again: the disk is too slow to sync and close others" in report["exception"]
+        disk.moves.set()
+        wait_for(lambda: len(settled) == 20)
+        deliver(output, [b"20"], settled.append)
+        assert len(list(tmp_path.iterdir())) == 7
+    assert settled == [Outcome.DELIVERED] * 21
+    found = b"".join(one.read_bytes() for one in [*sorted(tmp_path.glob("out.*")), path])
+    assert found.split() == [b"%d" % number for number in range(21)]
+
+
 def test_much_is_synced_before_its_time(tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     """An interval of an hour is no reason to keep inputs waiting that long."""
     monkeypatch.setattr(_syncing, "UNSYNCED_BYTES", 1000)

@@ -18,7 +18,7 @@ from message_passing.delivery import NO_HOLD, Delivery, Hold, Outcome
 from message_passing.errors import OpenError, PackageError
 from message_passing.spool import store as stores
 from message_passing.spool.directory import DATABASE
-from message_passing.spool.pending import PENDING_BYTES, PENDING_FRAMES, PendingFrames
+from message_passing.spool.pending import PENDING_BYTES, PENDING_FRAMES, PendingFrames, StoredBatch
 from message_passing.spool.reader import SpoolReader
 from message_passing.spool.repair import repair
 from message_passing.spool.spool import DAMAGED, SPOOL_FULL, TOO_BIG_FOR_SPOOL, TOO_OLD, Spool
@@ -281,6 +281,33 @@ def test_a_damaged_file_is_set_aside(tmp_path: Path, damage: bytes) -> None:
     assert any(".damaged-" in one.name for one in tmp_path.iterdir())
 
 
+def test_what_is_set_aside_is_bounded(tmp_path: Path) -> None:
+    """A disk that damages every file is not filled with them: the next one stays, and it says what to do."""
+    tmp_path.chmod(0o700)
+    for number in range(stores.MOST_ASIDE + 1):
+        (tmp_path / DATABASE).write_bytes(b"garbage %d" % number * 1000)
+        if number < stores.MOST_ASIDE:
+            with opened(tmp_path) as (spool, told):
+                spool.put([frame(number)], NO_HOLD)
+                assert "is damaged: it is set aside" in told.said[0]
+    with pytest.raises(OpenError, match="10 damaged databases are set aside there already"), opened(tmp_path):
+        pass
+    assert (tmp_path / DATABASE).read_bytes().startswith(b"garbage 10")
+    assert len([*tmp_path.glob("*damaged*")]) == 10
+    next(tmp_path.glob("*damaged*")).unlink()
+    with opened(tmp_path):
+        pass
+
+
+def test_a_bound_that_was_lowered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often something must be dropped until there is room, that is done at once."""
+    spool, tries = Spool(tmp_path, max_bytes=MIB, when_full="drop_oldest"), iter([*[0] * 5000, 1])
+    spool.content.frames = 1
+    monkeypatch.setattr(spool, "_number_fitting", lambda _queued: next(tries))
+    monkeypatch.setattr(spool, "_drop_oldest", lambda: True)
+    assert spool._fitting([(b"", 1, 0, StoredBatch(NO_HOLD))], []) == (1, [])
+
+
 def test_a_file_that_is_damaged_while_it_runs_is_replaced(tmp_path: Path) -> None:
     """What is in memory goes on; the numbers too."""
     with opened(tmp_path, max_bytes=64 * MIB) as (spool, told):
@@ -364,6 +391,39 @@ def test_a_directory_that_is_not_safe_is_refused(tmp_path: Path, kind: str) -> N
     with pytest.raises(OpenError, match="spool"), opened(path):
         pass
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("name", ["lock", DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"])
+@pytest.mark.parametrize("kind", ["directory", "link"])
+def test_what_is_in_a_files_place_is_named(name: str, kind: str, tmp_path: Path) -> None:
+    """SQLite, and the system, would only say that they cannot; and what a link leads to stays as it was."""
+    spool, victim = tmp_path / "spool", tmp_path / "victim"
+    spool.mkdir(mode=0o700)
+    victim.write_text("precious")
+    if kind == "directory":
+        (spool / name).mkdir()
+    else:
+        (spool / name).symlink_to(victim)
+    if name.endswith("-wal") and kind == "link":  # SQLite removes the log of an empty database
+        with opened(spool):
+            pass
+    else:
+        with (
+            pytest.raises(OpenError, match=f"{name}' is a link, or no regular file: remove it"),
+            opened(spool),
+        ):
+            pass
+    assert victim.read_text() == "precious"
+
+
+def test_a_directory_that_is_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    """It cannot be made, and is not simply there."""
+    (tmp_path / "spool").symlink_to(tmp_path / "nowhere")
+    with (
+        pytest.raises(OpenError, match=r"spool' is a link to .*nowhere', where nothing is"),
+        opened(tmp_path / "spool"),
+    ):
+        pass
 
 
 LIMITED = """

@@ -22,12 +22,12 @@ from message_passing.json_text import (
 )
 from message_passing.lines import Indented, LineBatch, LineBlock, ReadLines
 from message_passing.options import option
-from message_passing.read_fields import fields_type
+from message_passing.read_fields import field_decoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    DecodeLines = Callable[[bytes], list[Any]]
+    from message_passing.read_fields import DecodeLines
 
 _OPENING, _CLOSING, NEWLINE = b"{}\n"
 _NEL, _LINE, _PARAGRAPH = SEPARATORS
@@ -86,11 +86,6 @@ def lines_of(messages: list[Any]) -> LineBatch | None:
     if {*map(type, messages)} != {bytes} or [m for m in messages if NEWLINE in m]:
         return None
     return LineBatch(messages)
-
-
-def field_decoder(reads: frozenset[str] | None) -> DecodeLines | None:
-    """What reads these fields of lines; None if there are none to read."""
-    return None if reads is None else msgspec.json.Decoder(fields_type(reads)).decode_lines
 
 
 def _read(lines: LineBatch, decode: DecodeLines) -> list[Any] | None:

@@ -12,7 +12,6 @@ from message_passing.codecs.json import (
     TextEncoder,
     checked_block,
     decoded_block,
-    field_decoder,
     read_lines,
 )
 from message_passing.errors import DecodingError, EncodingError, MessageError
@@ -27,11 +26,12 @@ from message_passing.json_text import (
 )
 from message_passing.lines import LineBatch, MultiMessage, frames_of, message_count
 from message_passing.options import option
+from message_passing.read_fields import field_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from message_passing.codecs.json import DecodeLines
+    from message_passing.read_fields import DecodeLines
 
 _BYTES = {bytes, MultiMessage}
 _TEXTS = (bytes, bytearray, memoryview, str)

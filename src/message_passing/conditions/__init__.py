@@ -82,7 +82,7 @@ class Condition:
         found = Translation(text, truth=truth, linear=linear)
         self.text = text
         self._truth, self._linear = truth, linear
-        self._choose: tuple[type, Callable[[Sequence[Any], float], list[bool]]] | None = None
+        self._choose: dict[type, Callable[[Sequence[Any], float], list[bool]]] = {}
         self.fields = frozenset(found.fields)
         self.reads = (*sorted(found.reads),)
         names = _run(_PROGRAM, found)
@@ -111,15 +111,16 @@ class Condition:
             return list(compress(messages, kept)), list(compress(messages, map(not_, kept)))
 
     def choose(self, fields: Sequence[ReadFields]) -> list[bool]:
-        """Whether it holds, by the fields of each message, which are of one class and have all that it `reads`."""
+        """Whether it holds, by the fields of each message, which are of one reader and have all that it `reads`."""
         if not fields:
             return []
-        cls = type(fields[0])
-        if self._choose is None or self._choose[0] is not cls:
+        cls = type(fields[0]).complete
+        if (choose := self._choose.get(cls)) is None:
             found = Translation(self.text, truth=self._truth, linear=self._linear, of=cls)
-            self._choose = cls, _run(_FIELDS_PROGRAM, found)["choose"]
+            choose = _run(_FIELDS_PROGRAM, found)["choose"]
+            self._choose = {cls: choose}
         try:
-            return self._choose[1](fields, wall())
+            return choose(fields, wall())
         except Exception:  # noqa: BLE001 - as above
             return [self.holds(one.as_dict()) for one in fields]
 

@@ -41,6 +41,7 @@ from message_passing.conditions.parsing import ConditionText
 from message_passing.conditions.patterns import searcher
 from message_passing.errors import did_you_mean
 from message_passing.message_fields import LEVELS, NAMES
+from message_passing.read_fields import LEVEL
 
 if TYPE_CHECKING:
     from message_passing.read_fields import ReadFields
@@ -250,9 +251,7 @@ class Translation:
                 else key
             )
         if not isinstance(key, ast.Constant) or type(key.value) not in (str, int):
-            self._text.refuse(
-                key, "in brackets stands the name of a field in quotes, or the number of an item"
-            )
+            self._text.refuse(key, "brackets take the name of a field in quotes, or the number of an item")
         if isinstance(node.value, ast.Name) and node.value.id == ALL_FIELDS and isinstance(key.value, str):
             return self._value_of(key.value)
         return f"_item({self._write(node.value)}, {key.value!r})"
@@ -269,7 +268,7 @@ class Translation:
         """Refuse a text where its truth would be asked for, as in `level == "ERROR" or "CRITICAL"`."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             self._text.refuse(
-                node, "a text alone always holds: compare it with a field, as in field == 'text'"
+                node, "a text by itself is always true: compare it with a field, as in field == 'text'"
             )
 
     def _unary(self, node: ast.UnaryOp) -> str:
@@ -377,13 +376,13 @@ class Translation:
         value = self._write(node)
         if field_path(node) != "level":
             return f"_spelled({value})"
-        self.reads.update(("level_number", *NAMES["level"]))
+        self.reads.add(LEVEL)
         return "_level(d)"
 
     def _check_level(self, node: ast.AST, *, ordered: bool) -> None:
         """Refuse what looks like a level that a level is compared with, and is none."""
         if isinstance(node, ast.Name) and (name := node.id.upper()) in LEVELS:
-            hint = "a shell takes quotes away that do not stand within others"
+            hint = "a shell removes quotes that are not inside others"
             self._text.refuse(node, f'put the level in quotes: "{name}" ({hint})')
         if (
             ordered

@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from message_passing.clock import wall
 from message_passing.dotted import value_at
-from message_passing.message_fields import LEVELS, level_of, message_time, moment_of
+from message_passing.message_fields import LEVELS, SPELLED, level_of, message_time, moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,33 +26,32 @@ _LONGEST_TEXT = 1 << 20
 _LONGEST_NUMBER = 1 << 64
 """Integers beyond this become floats: multiplying long integers takes time with the square of their digits."""
 
-_SPELLED = {
-    spelling: number for name, number in LEVELS.items() for spelling in (name, name.lower(), name.title())
-}
-
 
 def level_number_of(message: Any) -> float | None:
     """The number of a message's level, as `message_fields.level_of`; the usual spellings are looked up first."""
     if "level_number" not in message:
         found = message.get("level")
-        if found.__class__ is str and (number := _SPELLED.get(found)) is not None:
+        if found.__class__ is str and (number := SPELLED.get(found)) is not None:
             return number
     return level_of(message)
 
 
 def level_number_of_fields(fields: Any) -> float | None:
     """The same, by a message's fields (`read_fields.ReadFields`)."""
-    if fields.level_number is UNSET:
+    number = fields.level_number
+    if number is UNSET:
         found = fields.level
-        if found.__class__ is str and (number := _SPELLED.get(found)) is not None:
+        if found.__class__ is str and (number := SPELLED.get(found)) is not None:
             return number
+    elif number.__class__ is int:
+        return number
     return level_of(fields.as_dict())
 
 
 def spelled_level(value: Any) -> float | None:
     """The number of a level by its name; a number as it is."""
     if value.__class__ is str:
-        return _SPELLED.get(value) or LEVELS.get(value.upper())
+        return SPELLED.get(value) or LEVELS.get(value.upper())
     return value if isinstance(value, (int, float)) else None
 
 

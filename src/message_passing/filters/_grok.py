@@ -68,7 +68,7 @@ class GrokPattern:
 
     def _expanded(self, text: str, depth: int) -> str:
         if depth > _DEEPEST:
-            raise ValueError(f"its patterns are within each other more than {_DEEPEST} times, or without end")
+            raise ValueError(f"its patterns are nested more than {_DEEPEST} deep, or endlessly")
         parts: list[str] = []
         end = 0
         for found in _NAMED.finditer(text):

@@ -9,9 +9,12 @@ import msgspec
 
 from message_passing.dotted import value_at
 from message_passing.escaping import one_line
+from message_passing.read_fields import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
+
+    from message_passing.read_fields import ReadFields
 
 _LONGEST = 200
 """Characters of a value in a key. A longer one is its beginning and a digest."""
@@ -37,16 +40,20 @@ def key_of(fields: Sequence[str]) -> Callable[[Any], Hashable]:
         return lambda message: tuple(part(message) for part in parts)
     (field,) = fields
 
-    def key(message: Any) -> Hashable:
-        value = value_at(message, field)
-        if value is None or (value.__class__ is str and len(value) <= _LONGEST):
-            return value
-        return _bounded(value)
+    return lambda message: _bounded(value_at(message, field))
 
-    return key
+
+def keys_of(messages: Sequence[ReadFields], fields: Sequence[str]) -> list[Any]:
+    """The same keys, of some messages by their fields."""
+    if not fields or not messages:
+        return [None] * len(messages)
+    parts = [[*map(_bounded, values_of(messages, field))] for field in fields]
+    return [*zip(*parts, strict=True)] if len(parts) > 1 else parts[0]
 
 
 def _bounded(value: Any) -> Hashable:
+    if value is None or (value.__class__ is str and len(value) <= _LONGEST):
+        return value
     text = value if isinstance(value, str) else _as_json(value)
     if len(text) <= _LONGEST:
         return text

@@ -7,8 +7,9 @@ would try a long run of letters from each of them.
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
+
+from message_passing.resolving import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +58,7 @@ def emails(text: str) -> Iterator[Span]:
 def addresses(text: str) -> Iterator[Span]:
     """IPv4 and IPv6 addresses."""
     if text.count(".") >= 3:
-        yield from (found.span() for found in _IPV4.finditer(text) if _is_address(found[0]))
+        yield from (found.span() for found in _IPV4.finditer(text) if is_address(found[0]))
     if text.count(":") >= 2:
         for found in _COLONS.finditer(text):
             if found[0].count(":") >= 2:
@@ -79,18 +80,10 @@ def _ipv6(text: str, begin: int) -> Iterator[Span]:
             if groups[-1] == "" != groups[-2]:
                 after -= 1
                 del groups[-1]
-            if ":" in (one := ":".join(groups)) and _is_address(one):
+            if ":" in (one := ":".join(groups)) and is_address(one):
                 yield after - len(one), after
         begin += length + len(group) + 1
         groups = []
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def tokens(text: str) -> Iterator[Span]:

@@ -57,17 +57,17 @@ class _Window:
 
 
 class AggregateFilter(TimedFilter):
-    """Replaces the messages of each window of time by one for each key, with what was counted.
+    """Replaces the messages of each time window with one for each key, with counts, sums and percentiles.
 
     `values` gives the new fields: `count`, `count(field)` (messages in which it is a number), `sum(field)`,
     `min(field)`, `max(field)`, `mean(field)`, and percentiles such as `p50(field)` and `p99.9(field)`, within 1 %.
     Values that are no finite numbers are left out. `key` lists fields; messages with the same values in them are
     counted together, and the result has them, too. Without it all are.
 
-    A window is of `window` seconds, and ends at multiples of that. A message belongs to the window of its own time,
-    or if it has none, or one in the future, to the present one. Results are passed on `lateness` seconds after the
-    window's end, with `event` `aggregate`, `time` (the window's end) and `window` (seconds). What comes later for
-    that window is passed on in another result, with `late` true: to have all, add both up.
+    A window lasts `window` seconds, and ends at a multiple of that. A message belongs to the window of its own time
+    or, if it has none or one in the future, to the current one. Results are passed on `lateness` seconds after the
+    window's end, with `event` `aggregate`, `time` (the window's end) and `window` (seconds). Messages that come later
+    are passed on in another result, with `late` true: for the total, add both.
 
     There are at most `max_keys` keys, in all open windows together; messages of further ones are counted together,
     in a result with `other_keys` true. Messages that are no objects pass unchanged.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import compress
 from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,33 +12,34 @@ from message_passing.clock import iso_now
 from message_passing.delivery import AMBIENT, Delivery, Hold, Outcome
 from message_passing.dotted import without
 from message_passing.errors import Fault, OptionError
-from message_passing.filters._message_keys import digest_of, key_of, shown_values
+from message_passing.filters._message_keys import digest_of, key_of, keys_of, shown_values
 from message_passing.filters._timed import RECENTLY, TimedFilter
 from message_passing.metrics import plural
 from message_passing.options import option
 from message_passing.output import running_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Hashable, Iterable, Sequence
 
 
 class DedupeFilter(TimedFilter):
     """Passes a message on if no equal one has passed in the last `window` seconds; repeated ones are filtered out.
 
     Two messages are equal if they have the same values in the fields that `key` lists, or without `key` if they are
-    the same as a whole, apart from the fields that `ignore` lists (the time, for one). A message that has none of
-    the fields of `key` passes. The window begins with the message that has passed: what is repeated without end
-    passes again once in each window. Where an input delivers again what an output has lost, that passes again.
+    the same as a whole, apart from the fields that `ignore` lists (the time, for one). A message that has none of the
+    fields of `key` passes. The window begins with the message that has passed: one that is repeated endlessly passes
+    once in each window. Where an input delivers again what an output has lost, that passes again.
 
-    Once a window ends in which messages were repeated, an event goes down the chain: an object with `event`
-    `repeated`, how often (`repeated`), and the values of `key`. `events=false` leaves it out. Where messages are no
-    objects, there is none. The end of the run also reports the total.
+    At the end of a window in which messages were repeated, an event is passed down the chain: an object with `event`
+    `repeated`, how often (`repeated`), and the values of `key`. `events=false` leaves it out. If messages are not
+    objects, there is none. The total is also reported at the end of the run.
 
-    At most `max_keys` different messages are remembered, by a digest of 16 bytes or the values of `key`. For one
-    more, the oldest is forgotten; its repetitions would pass.
+    At most `max_keys` different messages are remembered, by a digest of 16 bytes or the values of `key`. Beyond that,
+    the oldest is forgotten, and its repetitions pass.
     """
 
     name = "Dedupe"
+    reads = ()
     example = MappingProxyType({"window": 60, "key": ["host", "message"]})
 
     window: float = option(default=60.0, gt=0, description="Seconds in which a message passes once.")
@@ -60,7 +62,8 @@ class DedupeFilter(TimedFilter):
         super().on_init()
         if self.key and self.ignore:
             raise OptionError(Fault(f"{self.label}: `ignore` has no effect with `key`", "ignore"))
-        self._key = self._by_fields() if self.key else self._by_all
+        self._key = key_of(self.key) if self.key else self._by_all
+        self._missing: Hashable = (None,) * len(self.key) if len(self.key) > 1 else None
         self._seen: dict[
             Hashable, tuple[float, int]
         ] = {}  # when its window ends, and how often it was repeated
@@ -69,15 +72,6 @@ class DedupeFilter(TimedFilter):
         self._objects = False
         self._ended: list[Any] = []
         self._fresh: list[Hashable] = []  # what the present batch has passed first
-
-    def _by_fields(self) -> Callable[[Any], Hashable]:
-        key_of_it, missing = key_of(self.key), (None,) * len(self.key) if len(self.key) > 1 else None
-
-        def key(message: Any) -> Hashable:
-            found = key_of_it(message)
-            return None if found == missing else found
-
-        return key
 
     def _by_all(self, message: Any) -> Hashable:
         if self.ignore and isinstance(message, dict):
@@ -104,20 +98,33 @@ class DedupeFilter(TimedFilter):
         hold.note(outcome)
         hold.release()
 
+    def fields_read(self) -> tuple[str, ...] | None:
+        """Those of the key; None without one, since the whole message is compared."""
+        return (*self.key,) or None
+
+    def keeps_many(self, fields: Sequence[Any]) -> Sequence[bool]:
+        """Which of them are new."""
+        self._objects = True
+        return self._are_new(keys_of(fields, self.key))
+
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Return those that are new."""
-        now = self.clock()
-        seen, key_of_it, until, fresh = self._seen, self._key, now + self.window, self._fresh
         if messages:
             self._objects = isinstance(messages[0], dict)
-        kept: list[Any] = []
-        for message in messages:
-            key = key_of_it(message)
-            if key is None:
+        return [*compress(messages, self._are_new(map(self._key, messages)))]
+
+    def _are_new(self, keys: Iterable[Hashable]) -> list[bool]:
+        """Which messages pass, by the key of each."""
+        now = self.clock()
+        seen, missing, until, fresh = self._seen, self._missing, now + self.window, self._fresh
+        kept: list[bool] = []
+        for key in keys:
+            if key is None or key == missing:
                 self._unkeyed_at = now
             elif entry := seen.get(key):
                 seen[key] = (entry[0], entry[1] + 1)
                 self._repeated += 1
+                kept.append(False)
                 continue
             else:
                 if len(seen) >= self.max_keys:
@@ -125,7 +132,7 @@ class DedupeFilter(TimedFilter):
                     self._crowded_at = now
                 seen[key] = (until, 0)
                 fresh.append(key)
-            kept.append(message)
+            kept.append(True)
         return kept
 
     def _end_oldest(self, events: list[Any]) -> None:

@@ -43,8 +43,8 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
     field that the message has already is kept, unless `overwrite` is set. What is not found, or has no such field,
     passes unchanged.
 
-    A file that has changed is read again within `reload_interval` seconds, or on SIGHUP, in a thread. One that cannot
-    be read then is reported, and what was read before stays in use. Replace it by renaming, not by writing into it.
+    A file that has changed is read again within `reload_interval` seconds, or on SIGHUP, in a thread. If it cannot be
+    read, that is reported, and what was read before stays in use. Replace it by renaming, not by writing into it.
     """
 
     name = "Enrich"
@@ -67,7 +67,7 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
     )
     overwrite: bool = option(default=False, description="Replace fields that a message has.")
     reload_interval: float = option(
-        default=5.0, gt=0, description="Seconds between two looks whether the file has changed."
+        default=5.0, gt=0, description="Interval between two checks whether the file has changed, in seconds."
     )
     max_bytes: int = option(default=256 << 20, ge=1, description="The largest file that is read.")
 
@@ -125,7 +125,7 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
         Raises:
             OSError, ValueError, UserError: it cannot be read, or is malformed.
         """
-        data, found = read_file(self.file, "the file", limit=self.max_bytes)
+        data, found = read_file(self.file, "file", limit=self.max_bytes)
         make = geoip if self.lookup == "geoip" else partial(table, name=self.file, column=self.column)
         return make(data), signature(found) if is_settled(found, wall()) else ()
 

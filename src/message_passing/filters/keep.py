@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-from message_passing.dotted import ABSENT, value_at, with_value
+from message_passing.dotted import place_of, set_at, value_at
 from message_passing.flow import Filter
 from message_passing.options import option
 
@@ -30,6 +30,6 @@ class KeepFilter(Filter):
         for name in self.fields:
             if name in message:
                 kept[name] = message[name]
-            elif (value := value_at(message, name, ABSENT)) is not ABSENT:
-                kept = with_value(kept, name, value)
+            elif place := place_of(message, name):
+                kept = set_at(kept, place, value_at(message, name))
         return kept

@@ -59,8 +59,9 @@ class MultilineFilter(TimedFilter):
     first line, such as `^\d{4}-`; what follows belongs to it. `continuation` is one that is found in every other
     line, such as `^\s`.
 
-    The lines are in `field`; a message that is text is one. The joined message has the other fields of its first
-    line. `source` lists fields by which lines of several files or programs are told apart, if they come mixed.
+    The lines are in `field`; a message that is text is itself a line. The joined message has the other fields
+    of its first line. `source` lists fields by which lines of several files or programs are told apart, if they come
+    mixed.
 
     A message is passed on when the next one of its source begins, `timeout` seconds after its last line,
     `longest` seconds after its first, and at the end. After that, and where it has reached `max_lines` or

@@ -64,9 +64,9 @@ class ParseFilter(Filter):
     )
     time_format: str = option(
         default="",
-        description="How the time is written: letters of strptime, `iso8601`, or `epoch` for a number. Without it, "
-        "what `time_field` names is ISO 8601 (RFC 3339), or a number of seconds (milliseconds and so on, by its "
-        "size) since 1970.",
+        description="How the time is written: in the codes of strptime, `iso8601`, or `epoch` for a number. "
+        "Without it, what `time_field` names is ISO 8601 (RFC 3339), or a number of seconds (milliseconds and so on, "
+        "by its size) since 1970.",
     )
     time_field: str = option(
         default="",

@@ -36,11 +36,11 @@ class RedactFilter(Filter):
 
     `patterns` are searched in every text, at any depth: `card` (payment cards with a right check digit), `email`,
     `ip` (v4 and v6), `token` (bearer and basic credentials, JSON Web Tokens, passwords in URLs, private keys, keys of
-    AWS, GitHub, Slack). `regexes` are further ones, and are searched in numbers, too. What overlaps becomes one. The
-    names of fields are not searched, nor what is encoded within a text.
+    AWS, GitHub, Slack). `regexes` are further ones, and are searched in numbers, too. Overlapping matches are masked
+    as one. The names of fields are not searched, nor what is encoded within a text.
 
-    With `hash_key` each value becomes `[hmac:...]`, 16 digits of its HMAC-SHA-256: the same value has the same text,
-    so that one can count and join, and who does not know the key cannot find the value by trying.
+    With `hash_key` each value becomes `[hmac:...]`, 16 digits of its HMAC-SHA-256: equal values become equal texts,
+    so that they can be counted and joined; without the key, nobody can find the value by trying.
 
     A message that is text is searched as a whole, and has no fields: `keys` has no effect on it.
     """

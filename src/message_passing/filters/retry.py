@@ -19,10 +19,9 @@ class RetryFilter(Redelivering):
     """Redelivers a batch that was lost downstream, with increasing delays, until it is settled.
 
     It wraps an output that has no retries of its own, such as a `File` on a disk that is full: put it before the
-    encoder or the output. What is rejected is not retried. Only what was lost is
-    redelivered; where a filter between has made other messages of a batch, all of it, one by one, so that messages
-    may arrive twice, once. Later messages may overtake it. Each loss is counted and reported where it happens, and
-    what is lost for good is a loss there.
+    encoder or the output. What is rejected is not retried. Only what was lost is redelivered; where a filter between
+    has made other messages of a batch, all of it is, one by one, so that some may arrive twice. Later messages may
+    overtake it. Each loss is counted and reported where it happens, and what is lost for good is a loss there.
 
     Unsettled batches are kept, up to `buffer_messages`; inputs wait for room, and what does not fit is dropped and
     counted (`buffer full`). When the chain ends, retries continue for at most `flush_timeout`. It needs a running

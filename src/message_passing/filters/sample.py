@@ -11,8 +11,9 @@ from message_passing.conditions import Condition
 from message_passing.dotted import value_at
 from message_passing.errors import Fault, OptionError
 from message_passing.flow import Filter
-from message_passing.message_fields import NAMES, level_number, level_of
+from message_passing.message_fields import level_number, level_of
 from message_passing.options import option
+from message_passing.read_fields import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ _BUCKETS = 1 << 32
 
 
 class SampleFilter(Filter):
-    """Passes on a part of the messages; the others are filtered out.
+    """Passes on a share of the messages; the others are filtered out.
 
     Without `key` each message is chosen at random. With it, all messages with the same value of a field are, in every
     process and on every machine: all messages of a trace, or none. Those without the field are chosen at random.
@@ -66,7 +67,7 @@ class SampleFilter(Filter):
         self._always: Callable[[Any], bool] | None = None
         self._reads = [self.key] if self.key else []
         if self._rates:
-            self._reads += ["level_number", *NAMES["level"]]
+            self._reads.append(LEVEL)
         if self.always:
             try:
                 condition = Condition(self.always)

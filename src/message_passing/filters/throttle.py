@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import compress, repeat
 from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from message_passing.clock import iso_now
 from message_passing.conditions import Condition
 from message_passing.errors import OptionError
-from message_passing.filters._message_keys import key_of, shown_key
+from message_passing.filters._message_keys import key_of, keys_of, shown_key
 from message_passing.filters._timed import RECENTLY, TimedFilter
 from message_passing.metrics import plural
 from message_passing.options import option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Hashable, Iterable, Sequence
 
 _SHOWN = 20
 """The most keys that an event names: those of which most was suppressed."""
@@ -29,20 +30,21 @@ OTHER_KEYS = "other keys"
 
 
 class ThrottleFilter(TimedFilter):
-    """Passes on `rate` messages a second for each key, and up to `burst` at once; what is more is filtered out.
+    """Passes on `rate` messages a second for each key, and up to `burst` at once; the rest is filtered out.
 
     `key` lists fields; messages with the same values in them share a limit. Without it all messages do. Those for
     which `always` holds, a [condition](../guide-filters.md#conditions), all pass, and count towards no limit.
 
-    Every `report_interval` seconds in which messages were suppressed, and at the end, an event goes down the chain:
-    an object with `event` `throttled`, the number `suppressed`, and `suppressed_by_key`, the 20 keys with most. The
-    end of the run also reports the total. Where messages are no objects, there is only that.
+    Every `report_interval` seconds in which messages were suppressed, and at the end, an event is passed down the
+    chain: an object with `event` `throttled`, the number `suppressed`, and `suppressed_by_key`, the 20 keys with the
+    most. The total is also reported at the end of the run; if messages are not objects, only there.
 
     At most `max_keys` keys are known. Beyond that, those that have not reached their limit lately are forgotten; if
     there are none, new keys share one limit, so that no flood of keys passes what the limits would stop.
     """
 
     name = "Throttle"
+    reads = ()
     example = MappingProxyType(
         {"rate": 10, "burst": 100, "key": ["host", "service"], "always": 'level >= "ERROR"'}
     )
@@ -72,10 +74,10 @@ class ThrottleFilter(TimedFilter):
         """
         super().on_init()
         self._key = key_of(self.key)
-        self._always: Callable[[Any], bool] | None = None
+        self._always: Condition | None = None
         if self.always:
             try:
-                self._always = Condition(self.always).holds
+                self._always = Condition(self.always)
             except OptionError as error:
                 raise OptionError(*(one.under("always") for one in error.faults)) from error
         self._step = 1 / self.rate
@@ -89,36 +91,44 @@ class ThrottleFilter(TimedFilter):
         self._report_at = inf
         self._objects = False
 
+    def fields_read(self) -> tuple[str, ...]:
+        """Those of the key, and of the condition."""
+        return (*self.key, *(self._always.reads if self._always else ()))
+
+    def keeps_many(self, fields: Sequence[Any]) -> Sequence[bool]:
+        """Which of them are within their limit."""
+        self._objects = True
+        return self._within(keys_of(fields, self.key), self._always.choose(fields) if self._always else ())
+
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Return those that are within their limit."""
-        now, step, whole_at, key_of_it, always = (
-            self.clock(),
-            self._step,
-            self._whole_at,
-            self._key,
-            self._always,
-        )
-        latest = now + self._ahead
         if messages:
             self._objects = isinstance(messages[0], dict)
-        kept: list[Any] = []
-        for message in messages:
-            if always and always(message):
-                kept.append(message)
+        always = [*map(self._always.holds, messages)] if self._always else ()
+        return [*compress(messages, self._within(map(self._key, messages), always))]
+
+    def _within(self, keys: Iterable[Hashable], always: Sequence[bool]) -> list[bool]:
+        """Which messages pass, by the key of each, and whether it passes in any case."""
+        now, step, whole_at = self.clock(), self._step, self._whole_at
+        latest = now + self._ahead
+        kept: list[bool] = []
+        for key, passes in zip(keys, always or repeat(False)):  # noqa: B905 - one of them may be endless
+            if passes:
+                kept.append(True)
                 continue
-            key = key_of_it(message)
             until = whole_at.get(key)
             if until is None and len(whole_at) >= self.max_keys and not self._forget_one(now):
-                key = OTHER_KEYS
+                key = OTHER_KEYS  # noqa: PLW2901 - it is what the message counts for
                 self._crowded_at = now
                 until = whole_at.get(key)
             if until is None or until <= now:
                 until = now
             if until > latest:
                 self._suppress(key, now)
+                kept.append(False)
                 continue
             whole_at[key] = until + step
-            kept.append(message)
+            kept.append(True)
         return kept
 
     def _forget_one(self, now: float) -> bool:

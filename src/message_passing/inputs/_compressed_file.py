@@ -136,6 +136,7 @@ class CompressedFile(FollowedFile):
         texts = self._known.texts_of(self.filename, self._modified)
         own = [] if place is None else [self._known.as_text(place)]
         self._compared = TextComparison([*own, *texts]) if own or texts else None
+        self._known.was_unpacked(self.filename, self._modified, ())
         self._rewind(0)
         return True
 
@@ -153,7 +154,10 @@ class CompressedFile(FollowedFile):
         """Decide how much of it is read."""
         self._compared = None
         known = 0
+        self._known.was_unpacked(self.filename, self._modified, compared.same)
         for one in compared.same:
+            if not one.certain:
+                continue
             position, reader = one.place.position, one.reader
             if reader is not None and (size := reader.text_size()) != position and size == compared.size:
                 self._pause = min(_LONGEST_RETRY, 2 * self._pause or _FIRST_RETRY)
@@ -189,7 +193,8 @@ class CompressedFile(FollowedFile):
             text += f". Of its text, {at} bytes came before that"
             if self._compared:  # compare what there is of it
                 compared, self._compared = self._compared, None
-                self._left = max([0, *(one.place.position for one in compared.same if one.reader is None)])
+                same = [one for one in compared.same if one.certain and one.reader is None]
+                self._left = max([0, *(one.place.position for one in same)])
             if at > self._position:
                 self._rewind(self._left)
                 return

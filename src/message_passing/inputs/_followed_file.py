@@ -185,7 +185,7 @@ class FollowedFile(LineSplitter):
         removed = self._fd is None
         if self._resume:
             text = f"{self.filename} is not there any more, which was read up to byte {self._resume.position}"
-            self._tail.report(OpenError(f"{text}: what it had beyond that was not read"))
+            self._miss(self._resume, text)
             self.marks.append((self._resume.identity, None))
         if self._fd is not None:
             removed = self.is_removed()
@@ -199,6 +199,10 @@ class FollowedFile(LineSplitter):
             self._known.end(self._identity, self, self._marked)
         self._resume = self._marked = None
         return removed
+
+    def _miss(self, place: FilePlace, text: str) -> None:
+        for told in self._known.miss(self.filename, place, f"{text}: what it had beyond that was not read"):
+            self._tail.report(OpenError(told))
 
     def has_copy(self, path: str) -> bool:
         """Whether another file is a copy of this one, or becomes one now: as `copytruncate` makes it.
@@ -476,7 +480,7 @@ class FollowedFile(LineSplitter):
         if self._resume:
             Path(self.filename).stat()  # if nothing exists yet, it may appear later
             text = f"the file that was read up to byte {self._resume.position} is not there any more"
-            self._tail.report(OpenError(f"{self.filename}: {text}: what it had beyond that was not read"))
+            self._miss(self._resume, f"{self.filename}: {text}")
             self._since = self._resume.modified
             self._known.end(self._identity, self, None)
             self._resume = self._marked = None

@@ -49,6 +49,9 @@ class FollowedFiles:
         self._tail, self._patterns = tail, patterns
         self._most, self._most_open = most, most_open
         self._known = KnownFiles(most)
+        self._known.has_compressed = patterns.finds_compressed or any(
+            name.endswith(READABLE) for name in names
+        )
         self._named = {name: _follower(name, tail, self._known) for name in names}
         self._files = dict(self._named)
         for file in self._named.values():
@@ -193,10 +196,16 @@ class FollowedFiles:
             left.append(file)
         if self._lacked_room:
             self._make_room()
+        self._tell_missing()
         return left
+
+    def _tell_missing(self, *, last: bool = False) -> None:
+        for text in self._known.overdue(last=last):
+            self._tail.report(OpenError(text))
 
     def close(self) -> None:
         """Close all."""
+        self._tell_missing(last=True)
         for file in self._files.values():
             file.close()
 

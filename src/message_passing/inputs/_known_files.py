@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from message_passing.clock import monotonic
 from message_passing.inputs._discovery import READABLE
 from message_passing.inputs._position import COMPARED, SavedPlace, is_at, is_reborn
 from message_passing.inputs._rotation import ROTATION_SUFFIX
@@ -19,6 +23,12 @@ if TYPE_CHECKING:
 MOST_GONE = 1000
 """The most positions that are kept of files that were removed after they had been read: by what compresses them."""
 
+MISSING_PATIENCE = 10.0
+"""Seconds in which what is missing may turn out to be in a compressed file, while none is being read."""
+
+_HINTS, _HINT_NAMES = 10, 10_000
+"""For how many missing files a compressed one is looked for that is not read, and among how many names."""
+
 _SECOND = 1_000_000_000
 
 
@@ -26,6 +36,7 @@ class Reader(Protocol):
     """Who reads a file, now or later."""
 
     filename: str
+    gone_since: float | None
 
     def text_place(self) -> FilePlace | None:
         """How far it has been read."""
@@ -38,10 +49,25 @@ class Reader(Protocol):
 
 
 class KnownText(NamedTuple):
-    """A text that is being read, by somebody, or has been."""
+    """A text that is being read, by somebody, or has been.
+
+    Attributes:
+        place: how far.
+        reader: who reads it; None if nobody does.
+        certain: whether a compressed file that begins so is this one, so that the rest of it is what was not read.
+    """
 
     place: FilePlace
     reader: Reader | None
+    certain: bool = True
+
+
+class _Missing(NamedTuple):
+    """A file that is not there any more, and how that is reported."""
+
+    name: str
+    place: FilePlace
+    text: str
 
 
 def _stem(path: str) -> str:
@@ -58,6 +84,7 @@ class KnownFiles:
     Attributes:
         forgotten: positions that were forgotten, because there were too many.
         unpacking: who reads a compressed file now: one at a time does.
+        has_compressed: whether compressed files may be read at all.
         gone: what was removed after it had been read, by fingerprint: it may have been compressed.
     """
 
@@ -69,6 +96,10 @@ class KnownFiles:
         """
         self.forgotten = 0
         self.unpacking: Reader | None = None
+        self.has_compressed = False
+        self._missing: deque[_Missing] = deque()
+        self._missing_until = 0.0
+        self._unpacked: dict[str, None] = {}  # fingerprints of places that compressed files had
         self.gone: dict[str, SavedPlace] = {}
         self._names: dict[tuple[int, int], str] = {}
         self._most = most
@@ -114,13 +145,83 @@ class KnownFiles:
         read = [(one.text_place(), one.filename, one) for one in self._readers.values()]
         kept = [(place, self._names.get(identity, ""), None) for identity, place in self._places.items()]
         gone = [(one.place, one.filename, None) for one in self.gone.values()]
-        return [
+        missing = [one.place for one in self._missing if self._may_be(one, path, modified)]
+        return [KnownText(place, None, certain=False) for place in missing] + [
             KnownText(place, reader)
             for place, name, reader in (*read, *kept, *gone)
             if place and _stem(name) == stem
             if place.modified // _SECOND == modified // _SECOND
             or (place.position >= 2 * COMPARED and os.path.dirname(os.path.abspath(name)) == folder)  # noqa: PTH100, PTH120
         ]
+
+    @staticmethod
+    def _may_be(one: _Missing, path: str, modified: int) -> bool:
+        """Whether a compressed file may be what is missing, to judge by its name and time."""
+        return _stem(one.name) == _stem(path) and modified // _SECOND >= one.place.modified // _SECOND
+
+    def miss(self, name: str, place: FilePlace, text: str) -> list[str]:
+        """A file is not there any more; what was read of it may be the beginning of a compressed file.
+
+        Args:
+            name: the path that it had.
+            place: how far it was read.
+            text: how that is reported, unless it was compressed; if none can be read, the path of one is added.
+
+        Returns:
+            What is to be reported now.
+        """
+        if place.fingerprint in self._unpacked:
+            return []
+        self._missing.append(_Missing(name, place, text))
+        self._missing_until = monotonic() + MISSING_PATIENCE
+        while len(self._missing) > MOST_GONE:
+            self._missing.popleft()
+        return self.overdue()
+
+    def was_unpacked(self, path: str, modified: int, begins_with: Iterable[KnownText]) -> None:
+        """A compressed file is read, or has been, and begins with these texts, which are not missing."""
+        for one in begins_with:
+            if one.reader is None or one.reader.gone_since is not None:
+                self._unpacked.pop(one.place.fingerprint, None)
+                self._unpacked[one.place.fingerprint] = None
+        while len(self._unpacked) > MOST_GONE:
+            del self._unpacked[next(iter(self._unpacked))]
+        if self._missing:  # of what has not been read at all, any is the beginning
+            self._missing = deque(
+                one
+                for one in self._missing
+                if one.place.fingerprint not in self._unpacked
+                if one.place.position or not self._may_be(one, path, modified)
+            )
+
+    def overdue(self, *, last: bool = False) -> list[str]:
+        """What is missing, and in no compressed file, as it is reported; `last`: none will be read any more."""
+        if not self._missing:
+            return []
+        if self.has_compressed and not last:
+            now = monotonic()
+            if self.unpacking:
+                self._missing_until = now + MISSING_PATIENCE
+            if now < self._missing_until:
+                return []
+        missing, self._missing = self._missing, deque()
+        return [
+            f"{one.text}{self._where_it_may_be(one) if number < _HINTS else ''}"
+            for number, one in enumerate(missing)
+        ]
+
+    def _where_it_may_be(self, one: _Missing) -> str:
+        """A compressed file that may be what is missing, and is not read, if there is one."""
+        folder = os.path.dirname(os.path.abspath(one.name))  # noqa: PTH100, PTH120 - as it was given
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in islice(entries, _HINT_NAMES):
+                if entry.name.endswith(READABLE) and _stem(entry.name) == _stem(one.name):
+                    found = entry.stat()
+                    identity = found.st_dev, found.st_ino
+                    is_read = identity in self._readers or identity in self._places
+                    if not is_read and found.st_mtime_ns // _SECOND >= one.place.modified // _SECOND:
+                        return f"; it may be in {entry.path}, which is not read"
+        return ""
 
     @staticmethod
     def as_text(place: FilePlace) -> KnownText:

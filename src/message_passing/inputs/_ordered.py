@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
     from message_passing.source import Source
 
-MOST_BATCHES, MOST_BYTES = 64, 16 << 20
-"""Batches, and bytes of them, that may be unsettled; one alone may have more bytes."""
+MOST_UNSETTLED, MOST_BYTES = 64_000, 16 << 20
+"""Lines, and bytes of them, that may be unsettled; one batch alone may have more. Of few lines at a time, it is what
+comes in half an hour, so that a filter which counts for that long does not hold them up."""
+
+_PER_BATCH = 2048
+"""Bytes that a batch takes besides those of its lines (measured: 2,200, with a hold)."""
 
 
 class _Lines:
@@ -56,7 +60,7 @@ class OrderedDeliveries:
         self._owner = owner
         self._redelivery = Redelivery(owner, self._settled, as_messages)
         self._batches: deque[_Lines] = deque()
-        self._number = self._size = 0
+        self._number = self._size = self._unsettled = 0
         self._changed = asyncio.Event()
 
     @property
@@ -66,7 +70,7 @@ class OrderedDeliveries:
 
     def unsettled(self) -> int:
         """Messages that are not settled."""
-        return sum(batch.count for batch in tuple(self._batches))
+        return self._unsettled
 
     def stalls(self) -> bool:
         """Whether the chain has lost something, for which all waits."""
@@ -86,9 +90,10 @@ class OrderedDeliveries:
     def deliver_last(self, lines: Sequence[Any], size: int | None = None) -> None:
         """Deliver a batch, after which there will be no other."""
         self._number += 1
-        batch = _Lines(len(lines), sum(map(len, lines)) if size is None else size)
+        batch = _Lines(len(lines), _PER_BATCH + (sum(map(len, lines)) if size is None else size))
         self._batches.append(batch)
         self._size += batch.size
+        self._unsettled += batch.count
         self._redelivery.deliver(OrderedBatch(self._number, lines, batch))
 
     def mark(self, place: Any) -> None:
@@ -106,7 +111,7 @@ class OrderedDeliveries:
     async def catch_up(self) -> None:
         """Deliver again what was lost, and wait while too much is unsettled."""
         again = self._redelivery
-        while again.stalls() or len(self._batches) >= MOST_BATCHES or self._size > MOST_BYTES:
+        while again.stalls() or self._unsettled >= MOST_UNSETTLED or self._size > MOST_BYTES:
             if again.again():
                 await self._owner.drain()
                 continue
@@ -119,5 +124,6 @@ class OrderedDeliveries:
         while self._batches and self._batches[0].settled:
             first = self._batches.popleft()
             self._size -= first.size
+            self._unsettled -= first.count
             for place in first.places:
                 self._reach(place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 
@@ -34,7 +34,7 @@ class FilePlace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         packed: the bytes of a compressed file that has been read; its position and fingerprint are those of its text.
     """
 
-    position: int
+    position: Annotated[int, msgspec.Meta(ge=0)]
     device: int
     inode: int
     modified: int

@@ -69,8 +69,8 @@ class FileTailInput(LineInput):
     crash, when what was not settled comes again. What the chain loses is delivered again. If a file was renamed, or
     copied and emptied, meanwhile, it is found in its folder by its contents; it and what else rotation put there
     since (`log.1`, `log-20261126`; not what is compressed or followed by a name of its own) is read
-    before the new file. A last line without newline waits for the next run. If the file is found nowhere, that is
-    reported.
+    before the new file. A last line without newline waits for the next run. If the file is found nowhere, nor in a
+    compressed file that is read, that is reported.
 
     Without it, a last line waits for its newline until the input is stopped.
 

@@ -12,7 +12,7 @@ from message_passing.errors import Fault, OptionError, PeerError, needs_extra
 from message_passing.jetstream.consumers import ConsumerKeeper, ConsumerWish, has_all, most_deliveries
 from message_passing.jetstream.options import CONSUMER_NAME, JetStreamComponent
 from message_passing.jetstream.pulling import Puller
-from message_passing.jetstream.streams import API_TIMEOUT
+from message_passing.jetstream.streams import API_ERRORS
 from message_passing.jetstream.subjects import pattern_fault
 from message_passing.network.backoff import pause_after
 from message_passing.network.engine_input import (
@@ -25,20 +25,20 @@ from message_passing.network.engine_input import (
 )
 from message_passing.options import option
 
+if TYPE_CHECKING:
+    from message_passing.jetstream.client import CheckedClient
+
 with needs_extra("jetstream"):
     from nats.errors import Error as NatsError
-
-if TYPE_CHECKING:
-    from nats.aio.client import Client
 
 
 class JetStreamInput(JetStreamComponent, EngineInput):
     """Receives messages from a stream of NATS JetStream, as a durable consumer that any number of nodes share.
 
     Each message goes to one of the nodes, and is acknowledged once the chain is done with it; before that, another
-    node gets it if this one dies. A message that the chain loses comes again, to any of the nodes, later and later.
-    Frames, as the output `JetStream` makes them, are taken apart. The consumer is created if there is none; one that
-    exists is used as it is.
+    node gets it if this one dies. A message that the chain loses is redelivered, to any of the nodes, with
+    increasing delays. Frames, as the output `JetStream` makes them, are taken apart. The consumer is created if there
+    is none; one that exists is used as it is.
     """
 
     name = "JetStream"
@@ -157,7 +157,7 @@ class JetStreamInput(JetStreamComponent, EngineInput):
         if not self._puller.unsure and not self._puller.stopping:
             await self._puller.pull()
 
-    async def _look_for_consumer(self, client: Client) -> None:
+    async def _look_for_consumer(self, client: CheckedClient) -> None:
         found = await self._consumer.ensure(client) if await self.streams.ensure(client) else None
         if found is None:
             self._puller.lag = None
@@ -176,8 +176,8 @@ class JetStreamInput(JetStreamComponent, EngineInput):
         client = self.connection.client
         if client is None or self._puller.unsure:
             return
-        with contextlib.suppress(NatsError, OSError, TimeoutError):
-            found = await client.jsm(timeout=API_TIMEOUT).consumer_info(self.stream, self.durable)
+        with contextlib.suppress(*API_ERRORS):
+            found = await client.manager().consumer_info(self.stream, self.durable)
             self._puller.lag = (found.num_pending or 0) + (found.num_ack_pending or 0)
             self._paused = bool(found.paused)
         self._tell()

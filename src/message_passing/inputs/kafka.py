@@ -37,9 +37,9 @@ class KafkaInput(KafkaComponent, EngineInput):
 
     The offset of a partition is committed up to the first message that the chain is not done with, so that after a
     crash another node of the group begins there. When partitions go to another node, what the chain has begun is
-    finished within `revoke_wait`, and the rest is the other node's. A message that the chain loses comes again, to
-    this node, later and later. Frames, as the output `Kafka` makes them, are taken apart; records without a value
-    are passed over.
+    finished within `revoke_wait`, and the other node has the rest. A message that the chain loses is redelivered on
+    this node, with increasing delays. Frames, as the output `Kafka` makes them, are taken apart; records without a
+    value are skipped.
     """
 
     name = "Kafka"
@@ -63,7 +63,7 @@ class KafkaInput(KafkaComponent, EngineInput):
         ge=0,
         le=200,
         description="The most seconds that the group waits for this node's chain to finish what it has begun, when"
-        " partitions go to another node. What is not finished is done twice.",
+        " partitions go to another node. What is not finished is processed twice.",
     )
 
     def on_init(self) -> None:

@@ -12,6 +12,7 @@ from message_passing.flow import Input
 from message_passing.network.backoff import RetryLater, pause_after
 from message_passing.network.engine_input import FIRST_PAUSE
 from message_passing.options import option
+from message_passing.redis.entries import as_text
 from message_passing.redis.options import RedisPubSubComponent
 from message_passing.redis.reasons import redis_reason
 
@@ -31,8 +32,9 @@ _PING_INTERVAL, _SILENCE = 10.0, 30.0
 class RedisInput(RedisPubSubComponent, Input):
     """Receives what is published to topics of Redis (SUBSCRIBE), each a message, as bytes.
 
-    Redis keeps nothing that is published: what is published while this is not connected is lost, and nobody can count
-    it. Where that matters, use `Redis::Streams`. An output after it that is full drops messages, and counts them.
+    Redis keeps nothing that is published: what is published while this is not connected is lost, and cannot be
+    counted. Where that matters, use `Redis::Streams`. An output after it that is full drops messages, and counts
+    them.
     """
 
     name = "Redis"
@@ -113,7 +115,7 @@ class RedisInput(RedisPubSubComponent, Input):
     async def _take(self, answer: Sequence[Any]) -> None:
         kind = answer[0]
         if kind in (b"message", b"pmessage"):
-            await self._waiting.put(answer[-1])
+            await self._waiting.put(as_text(answer[-1]))
         elif kind in (b"subscribe", b"psubscribe"):
             self._trouble = ""
 

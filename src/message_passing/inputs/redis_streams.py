@@ -37,6 +37,11 @@ _BLOCK = 0.2
 _GONE = ("NOGROUP", "no such key", "UNBLOCKED")
 """What the server says if somebody has removed the stream or the group."""
 
+_QUIET = 60.0
+"""Seconds within which a trouble that goes and comes back is not reported again."""
+
+_MOST_REPORTED = 10
+"""The most troubles that are remembered for that."""
 
 _TOGETHER = 0.005
 """Seconds within which acknowledgements are sent together: each command costs as much as many lines."""
@@ -46,9 +51,9 @@ class RedisStreamsInput(RedisStreamComponent, EngineInput):
     """Receives messages from a stream of Redis, as a consumer group that any number of nodes share.
 
     Each message goes to one of the nodes, and is acknowledged (XACK) once the chain is done with it; if a node dies
-    before that, another one gets it (XAUTOCLAIM). A message that the chain loses comes again, to any of the nodes,
-    later and later, but within `ack_wait`. Frames, as the output `Redis::Streams` makes them, are taken apart. The
-    group, and an empty stream, are created if they are missing. It needs Redis 7 or newer.
+    before that, another one gets it (XAUTOCLAIM). A message that the chain loses is redelivered, to any of the nodes,
+    with increasing delays, but within `ack_wait`. Frames, as the output `Redis::Streams` makes them, are taken apart.
+    The group, and an empty stream, are created if they are missing. It needs Redis 7 or newer.
     """
 
     name = "Redis::Streams"
@@ -83,6 +88,7 @@ class RedisStreamsInput(RedisStreamComponent, EngineInput):
             self.link, self.stream, self.group, sender_name(), self.start, delete=self.delete
         )
         self._troubles: dict[str, str] = {}
+        self._reported: dict[str, float] = {}  # until when they are not again
         self._ending = asyncio.Event()
         self._claim_at = self._lag_at = 0.0
         self._missed: int | None = None
@@ -132,8 +138,11 @@ class RedisStreamsInput(RedisStreamComponent, EngineInput):
                 reason = (
                     str(error) if isinstance(error, RetryLater) else f"{self._where()}{redis_reason(error)}"
                 )
-                if reason not in self._troubles.values():
+                if reason not in self._troubles.values() and monotonic() >= self._reported.get(reason, 0.0):
                     self.report(PeerError(reason))
+                    self._reported[reason] = monotonic() + _QUIET
+                    if len(self._reported) > _MOST_REPORTED:
+                        del self._reported[next(iter(self._reported))]
                 self._troubles[what] = reason
                 await self._pause(failures)
             else:
@@ -155,16 +164,15 @@ class RedisStreamsInput(RedisStreamComponent, EngineInput):
             self._entries.freed.clear()
             await self.wait_for(self._entries.freed, LOOK)
             return
-        for key, fields in await self._group.read(self._reading, count, _BLOCK):
-            self._receive(key, fields, 1)
+        for entry in await self._group.read(self._reading, count, _BLOCK):
+            self._receive(entry)
 
-    def _receive(self, key: bytes, fields: list[bytes], deliveries: int) -> None:
-        entry = StreamEntry(key, fields, deliveries, monotonic())
+    def _receive(self, entry: StreamEntry) -> None:
         if not self._entries.is_new(entry):
             return
         if entry.fault:
             self._entries.keep(entry)
-            self.bury(entry, EncodingError(entry.fault), [b" ".join(fields)])
+            self.bury(entry, EncodingError(entry.fault), [entry.rest])
             return
         if entry.others:
             self._leave_out(entry.others)
@@ -210,8 +218,8 @@ class RedisStreamsInput(RedisStreamComponent, EngineInput):
         if not (count := self._entries.room()):
             return
         found = await self._group.claim(min(count, 100), self.ack_wait)
-        for key, fields, deliveries in found.entries:
-            self._receive(key, fields, deliveries)
+        for entry in found.entries:
+            self._receive(entry)
         if found.removed:
             self._report_removed(found.removed)
         if found.more:

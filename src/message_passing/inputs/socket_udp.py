@@ -153,8 +153,9 @@ class SocketUDPInput(Input):
         self._take_no_more()
         for _ in range(_LAST_BATCHES):
             batch = self._receive()
+            is_last = len(batch) < READ_BATCH
             self.emit(batch)
-            if len(batch) < READ_BATCH:
+            if is_last:
                 break
 
     def _receive(self) -> list[bytes]:

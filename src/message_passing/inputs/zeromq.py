@@ -206,10 +206,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
                 elif not batch:
                     await ready.wait()
                     continue
-                began = time.monotonic()
+                began, sample = time.monotonic(), batch[::_SAMPLED]
                 self.emit(batch)
                 await self.drain()
-                size = self._next_size(size, batch, time.monotonic() - began)
+                size = self._next_size(size, sample, time.monotonic() - began)
                 await asyncio.sleep(0)  # let other inputs run, however flooded this one is
         finally:
             self._receiver.on_ready(lambda: None)
@@ -240,11 +240,11 @@ class ZeroMQInput(ZeroMQComponent, Input):
         """Emit what is there, if there is anything."""
         batch = self._receiver.receive(_LARGEST_BATCH)
         self._count_refused()
-        if batch:
-            self.emit(batch)
-        else:
+        if not batch:
             self._receiver.wait(_SENDERS_INTERVAL)
-        return bool(batch)
+            return False
+        self.emit(batch)
+        return True
 
     def _count_left(self) -> None:
         """Count what is left when the time is up: it is lost."""
@@ -349,9 +349,8 @@ class ZeroMQInput(ZeroMQComponent, Input):
             self._receiver.close()
 
     @staticmethod
-    def _next_size(size: int, batch: list[bytes], took: float) -> int:
+    def _next_size(size: int, sample: list[bytes], took: float) -> int:
         if took > _BATCH_TIME:
             return max(1, size // 2)
-        sample = batch[::_SAMPLED]
         fitting = _BATCH_BYTES * len(sample) // (sum(map(len, sample)) or 1)
         return max(1, min(_LARGEST_BATCH, size * 2, fitting))

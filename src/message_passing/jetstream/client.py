@@ -14,6 +14,10 @@ with needs_extra("jetstream"):
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
+    from nats.js.manager import JetStreamManager
+
+API_TIMEOUT = 3.0
+"""Seconds that the server may take to answer a question about a stream or consumer."""
 
 # Parts of a line are separated by spaces and tabs (docs.nats.io, "Client Protocol"). The library takes any white
 # space, while servers accept a vertical tab or form feed in a subject: it could never read past such a message.
@@ -29,6 +33,18 @@ class CheckedClient(Client):
     Servers store what others publish without a look at the headers, or whether a subject is UTF-8. Where the library
     raises for that, it stops reading, and remains connected.
     """
+
+    domain = ""
+    """The JetStream domain that questions go to: see `JetStreamComponent`."""
+
+    @property
+    def api_prefix(self) -> str:
+        """How the subjects of JetStream's questions begin."""
+        return f"$JS.{self.domain}.API" if self.domain else "$JS.API"
+
+    def manager(self) -> JetStreamManager:
+        """Asks about streams and consumers."""
+        return self.jsm(prefix=self.api_prefix, timeout=API_TIMEOUT)
 
     async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
         try:

@@ -56,6 +56,7 @@ class NatsSettings:
 
     Attributes:
         name: what the server calls this client.
+        domain: the JetStream domain that questions go to; empty for the server's own.
         connect_timeout: seconds.
         auth: arguments of `Client.connect`.
         tls: certificates, if it is to be encrypted.
@@ -69,6 +70,7 @@ class NatsSettings:
     tls: ssl.SSLContext | None = None
     tls_hostname: str = ""
     has_certificate: bool = False
+    domain: str = ""
 
 
 class NatsConnection:
@@ -96,7 +98,7 @@ class NatsConnection:
             longest: the most seconds between two attempts.
             check: finds out why a server cannot be used that does not say.
         """
-        self.client: Client | None = None
+        self.client: CheckedClient | None = None
         self.trouble = self.denied = ""
         self.lost = 0
         self._ending = self._refused = False
@@ -117,7 +119,7 @@ class NatsConnection:
         for call in self._watchers:
             call()
 
-    async def ready(self, seconds: float, *, once: bool = False) -> Client:
+    async def ready(self, seconds: float, *, once: bool = False) -> CheckedClient:
         """The client, once it is connected.
 
         Args:
@@ -183,6 +185,7 @@ class NatsConnection:
 
     async def _connect(self, client: CheckedClient, server: str, ended: asyncio.Event) -> None:
         settings = self._settings()
+        client.domain = settings.domain
         self._has_certificate, self._encrypts = settings.has_certificate, settings.tls is not None
         extra: dict[str, Any] = {}
         if settings.tls:
@@ -223,7 +226,7 @@ class NatsConnection:
             await _close(client)
             raise OpenError(reason)
 
-    async def _use(self, client: Client, server: str, ended: asyncio.Event) -> None:
+    async def _use(self, client: CheckedClient, server: str, ended: asyncio.Event) -> None:
         """Have it used until it has ended."""
         scheme = server.partition("://")[0]
         for found in client.discovered_servers:

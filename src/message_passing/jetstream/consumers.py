@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from message_passing.errors import needs_extra
-from message_passing.jetstream.streams import API_TIMEOUT, api_reason
+from message_passing.jetstream.client import API_TIMEOUT
+from message_passing.jetstream.streams import API_ERRORS, api_reason
 
 with needs_extra("jetstream"):
-    from nats.errors import Error as NatsError
     from nats.js.errors import APIError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from nats.aio.client import Client
     from nats.js.api import ConsumerInfo
+
+    from message_passing.jetstream.client import CheckedClient
 
 _EXISTS = (10013, 10148)
 """`JSConsumerNameExistErr` and `JSConsumerAlreadyExists` of nats-server's server/errors.json."""
@@ -77,6 +78,7 @@ class ConsumerWish:
             ),
             ("ack_wait", found.ack_wait, self.ack_wait),
             ("max_ack_pending", found.max_ack_pending, self.max_ack_pending),
+            ("inactive_threshold", found.inactive_threshold or 0, 0),
         ]
         told = [
             f"{name} {have or 'none'}, not {want or 'none'}" for name, have, want in pairs if have != want
@@ -117,12 +119,12 @@ class ConsumerKeeper:
         self._told = ""
         self._begun: datetime | None = None  # when the first one that was found was created
 
-    async def ensure(self, client: Client) -> ConsumerInfo | None:
+    async def ensure(self, client: CheckedClient) -> ConsumerInfo | None:
         """Look for the consumer of an existing stream, and create it if there is none; None if it cannot be used."""
         name = f"the consumer {self._wish.durable!r} of the stream {self._wish.stream!r}"
         try:
             found = await self._found(client)
-        except (NatsError, OSError, TimeoutError) as error:
+        except API_ERRORS as error:
             self.trouble = f"{name}: {api_reason(error)}"
             return None
         if reason := self._wish.unusable(found.config):
@@ -142,15 +144,15 @@ class ConsumerKeeper:
         self._told = different
         return found
 
-    async def _found(self, client: Client) -> ConsumerInfo:
-        manager = client.jsm(timeout=API_TIMEOUT)
+    async def _found(self, client: CheckedClient) -> ConsumerInfo:
+        manager = client.manager()
         try:
             found: ConsumerInfo = await manager.consumer_info(self._wish.stream, self._wish.durable)
         except NotFoundError:
             pass
         else:
             return found
-        subject = f"$JS.API.CONSUMER.CREATE.{self._wish.stream}.{self._wish.durable}"
+        subject = f"{client.api_prefix}.CONSUMER.CREATE.{self._wish.stream}.{self._wish.durable}"
         if self._wish.filter_subject:
             subject += f".{self._wish.filter_subject}"
         # With this action the server creates one or refuses; without, it would change one that another node has made.

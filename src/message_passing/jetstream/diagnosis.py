@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import needs_extra
 from message_passing.jetstream.options import JetStreamComponent
-from message_passing.jetstream.streams import API_TIMEOUT, api_reason
+from message_passing.jetstream.streams import API_ERRORS, api_reason
 from message_passing.metrics import plural
 from message_passing.network.backoff import RetryLater
 from message_passing.network.diagnosis import EngineDiagnosis, Step, advice_on_refusal
 from message_passing.network.listener_probe import PROBE_TIMEOUT
 
 with needs_extra("jetstream"):
-    from nats.errors import Error as NatsError
     from nats.js.errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from nats.aio.client import Client
     from nats.js.api import ConsumerInfo, StreamInfo
     from nats.js.manager import JetStreamManager
+
+    from message_passing.jetstream.client import CheckedClient
 
 _MOST_LISTED = 20
 """The most streams and consumers that are named."""
@@ -54,20 +54,20 @@ class JetStreamDiagnosis(JetStreamComponent, EngineDiagnosis):
                     break
         except RetryLater as error:
             return [*found, Step("server", str(error), advice_on_refusal("JetStream", str(error)))]
-        except (NatsError, OSError) as error:
+        except API_ERRORS as error:
             advice = "see the reason above; the log of the server may say more"
             return [*found, Step("jetstream", api_reason(error), advice)]
         finally:
             await self.connection.end(keeping)
         return found
 
-    async def _look(self, client: Client) -> AsyncIterator[Step]:
+    async def _look(self, client: CheckedClient) -> AsyncIterator[Step]:
         told: dict[str, Any] = client._server_info  # noqa: SLF001 - nothing else says it
         cluster = f", of the cluster {told['cluster']}" if told.get("cluster") else ""
         encrypted = "encrypted" if told.get("tls_required") else "not encrypted"
         name = f"NATS {told.get('version')} ({told.get('server_name')}{cluster})"
         yield Step("server", f"{name} accepted us; the connection is {encrypted}")
-        manager = client.jsm(timeout=API_TIMEOUT)
+        manager = client.manager()
         streams = {one.config.name or "": one for one in await manager.streams_info()}
         names = ", ".join(list(streams)[:_MOST_LISTED]) or "none"
         more = f" and {len(streams) - _MOST_LISTED} more" if len(streams) > _MOST_LISTED else ""

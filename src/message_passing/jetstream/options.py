@@ -49,6 +49,14 @@ class JetStreamComponent(EngineComponent):
         min_length=1,
         description="The name that the server's certificate must have. Default: that in `servers`.",
     )
+    domain: str = option(
+        default="",
+        min_length=1,
+        max_length=255,
+        pattern=CONSUMER_NAME,
+        description="The JetStream domain that has the stream, at a leaf node: that of the hub, for example. Default:"
+        " the server's own.",
+    )
     stream: str = option(
         default="", min_length=1, max_length=255, pattern=CONSUMER_NAME, description="The stream."
     )
@@ -175,6 +183,7 @@ class JetStreamComponent(EngineComponent):
             tls=self.tls_context(paths) if self._wants_tls() else None,
             tls_hostname=self.tls_hostname,
             has_certificate=bool(self.tls_cert),
+            domain=self.domain,
         )
 
     def _always_tls(self) -> bool:

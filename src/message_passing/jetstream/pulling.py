@@ -20,9 +20,10 @@ from message_passing.network.consumer_window import ConsumerWindow
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from nats.aio.client import Client
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
+
+    from message_passing.jetstream.client import CheckedClient
 
 _EXPIRES, _HEARTBEAT = 30.0, 5.0
 """Seconds that a request is good for, and after which the server says that it has nothing."""
@@ -80,7 +81,7 @@ class Puller(ConsumerWindow[Fetched]):
             clock: seconds, monotonic.
         """
         super().__init__(window, window_bytes, wake)
-        self.client: Client | None = None
+        self.client: CheckedClient | None = None
         self._subscription: Subscription | None = None
         self.unsure = True
         self.refusal = ""
@@ -90,7 +91,7 @@ class Puller(ConsumerWindow[Fetched]):
             None  # the latest message: its numbers in the stream and of the consumer
         )
         self._follows = False
-        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
+        self._name, self._subject = f"{stream}.{durable}", ""
         self._answers: deque[tuple[int, str, bytes]] = deque()
         self._requests: dict[int, _Request] = {}
         self._number = 0
@@ -102,10 +103,11 @@ class Puller(ConsumerWindow[Fetched]):
         self._inbox = ""
         self._clock = clock
 
-    async def attach(self, client: Client) -> None:
+    async def attach(self, client: CheckedClient) -> None:
         """Use a new connection."""
         self.detach()
         self._inbox = client.new_inbox()
+        self._subject = f"{client.api_prefix}.CONSUMER.MSG.NEXT.{self._name}"
         # No bounds of the client's, which would drop messages: what arrives was requested, within the window.
         self._subscription = await client.subscribe(
             f"{self._inbox}.*", cb=self._arrived, pending_msgs_limit=0, pending_bytes_limit=0

@@ -26,7 +26,7 @@ _WORDS = {
     "User Authentication Revoked": "the credentials have been revoked",
     "Account Authentication Expired": "the account has expired",
     "authorization failed": _REFUSED,
-    "Secure Connection - TLS Required": "the server wants TLS: use tls:// in `servers`",
+    "Secure Connection - TLS Required": "the server requires TLS: use tls:// in `servers`",
     "maximum connections exceeded": "the server has as many connections as it accepts",
     "unexpected EOF": CLOSED,
     "empty response from server": NO_NATS_SERVER,

@@ -10,6 +10,7 @@ from message_passing.errors import OpenError, needs_extra
 from message_passing.jetstream.reasons import said_plainly
 from message_passing.network.backoff import RetryLater
 from message_passing.network.listener_probe import PROBE_TIMEOUT
+from message_passing.network.reasons import ODD_ANSWER
 
 with needs_extra("jetstream"):
     from nats.errors import Error as NatsError
@@ -19,13 +20,14 @@ with needs_extra("jetstream"):
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nats.aio.client import Client
+    from nats.js.api import StreamInfo
     from nats.js.manager import JetStreamManager
 
+    from message_passing.jetstream.client import CheckedClient
     from message_passing.jetstream.connection import NatsConnection
 
-API_TIMEOUT = 3.0
-"""Seconds that the server may take to answer a question about a stream or consumer."""
+API_ERRORS = (NatsError, APIError, OSError, *ODD_ANSWER)
+"""What a question about a stream or consumer may raise: whoever may publish there can answer it."""
 
 NOT_ENABLED = (10039, 10076)
 """JetStream is not enabled for the account, or at all (nats-server's server/errors.json)."""
@@ -112,6 +114,8 @@ class StreamKeeper:
     Attributes:
         trouble: why it cannot be used, as a sentence; empty if it can, as far as known.
         compacted: it keeps the last messages of each subject only, so that others are missing between them.
+        silent: it does not tell publishers what it has stored.
+        unwanted: it removes messages that no consumer is to have, and there was no consumer.
     """
 
     def __init__(self, wish: StreamWish, tell: Callable[[str], object]) -> None:
@@ -122,48 +126,48 @@ class StreamKeeper:
             tell: called with a sentence, once, in which options an existing stream differs.
         """
         self.trouble = ""
-        self.compacted = False
+        self.compacted = self.silent = self.unwanted = False
         self._wish, self._tell = wish, tell
         self._told = ""
 
-    async def ensure(self, client: Client) -> bool:
+    async def ensure(self, client: CheckedClient) -> bool:
         """Look for the stream, and create it if that is wanted; whether it can be used."""
         if not self._wish.name:
             return True
-        manager = client.jsm(timeout=API_TIMEOUT)
+        manager = client.manager()
         try:
-            found = await self._found(manager)
+            info, existed = await self._found(manager)
         except NotFoundError:
             self.trouble = (
                 f"there is no stream {self._wish.name!r}: create it, or have it created (option create)"
             )
-        except (NatsError, APIError, OSError, TimeoutError) as error:
+        except API_ERRORS as error:
             self.trouble = f"the stream {self._wish.name!r}: {api_reason(error)}"
         else:
             self.trouble = ""
-            self.compacted = bool(found and (found.max_msgs_per_subject or 0) > 0)
-            different = "; ".join(self._wish.differences(found)) if found and self._wish.create else ""
+            found = info.config
+            self.compacted = (found.max_msgs_per_subject or 0) > 0
+            self.silent = bool(found.no_ack)
+            self.unwanted = _plain(found.retention) == "interest" and not info.state.consumer_count
+            different = "; ".join(self._wish.differences(found)) if existed and self._wish.create else ""
             if different and different != self._told:
                 self._tell(f"the stream {self._wish.name!r} exists, and is used as it is: it has {different}")
             self._told = different
         return not self.trouble
 
-    async def _found(self, manager: JetStreamManager) -> StreamConfig | None:
-        """The configuration of the stream that was there already."""
-        for attempt in (1, 2):
-            try:
-                return (await manager.stream_info(self._wish.name)).config
-            except NotFoundError:
-                if not self._wish.create:
-                    raise
-            try:
-                await manager.add_stream(self._wish.config())
-            except APIError as error:
-                if error.err_code != _NAME_IN_USE or attempt == 2:  # another node was quicker
-                    raise
-            else:
-                return None
-        return None
+    async def _found(self, manager: JetStreamManager) -> tuple[StreamInfo, bool]:
+        """The stream, and whether it was there already."""
+        try:
+            return await manager.stream_info(self._wish.name), True
+        except NotFoundError:
+            if not self._wish.create:
+                raise
+        try:
+            return await manager.add_stream(self._wish.config()), False
+        except APIError as error:
+            if error.err_code != _NAME_IN_USE:
+                raise
+        return await manager.stream_info(self._wish.name), True  # another node was quicker
 
 
 _NAME_IN_USE = 10058
@@ -176,8 +180,10 @@ def api_reason(error: BaseException) -> str:
         if error.err_code in NOT_ENABLED or isinstance(error, ServiceUnavailableError):
             return "JetStream is not available: it is not enabled (nats-server -js), or has no leader now"
         return str(error.description or error)
-    if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+    if isinstance(error, TimeoutError):
         return "no answer about it"
+    if isinstance(error, ODD_ANSWER):
+        return "the answer about it is not JetStream's"
     return str(said_plainly(error))
 
 
@@ -196,14 +202,14 @@ async def try_stream(connection: NatsConnection, wish: StreamWish, seconds: floa
     try:
         client = await connection.ready(seconds + PROBE_TIMEOUT, once=True)
         if wish.name:
-            await client.jsm(timeout=API_TIMEOUT).stream_info(wish.name)
+            await client.manager().stream_info(wish.name)
     except RetryLater as error:
         raise OpenError(str(error)) from error
     except NotFoundError as error:
         if not wish.create:
             raise OpenError(f"there is no stream {wish.name!r} (option create)") from error
         return f"connected; the stream {wish.name!r} would be created"
-    except (NatsError, OSError) as error:
+    except API_ERRORS as error:
         raise OpenError(f"the stream {wish.name!r}: {api_reason(error)}") from error
     else:
         return f"connected, and there is a stream {wish.name!r}" if wish.name else "connected"

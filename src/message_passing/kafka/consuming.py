@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError, needs_extra
-from message_passing.kafka.reasons import MISSING, kafka_reason
+from message_passing.kafka.reasons import MISSING, NO_TOPIC, kafka_reason
 from message_passing.kafka.records import (
     KafkaRecord,
     PartitionOffsets,
@@ -40,6 +41,9 @@ _FULL = 0.2
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 """Seconds until a missing topic is looked for again, or there is another client."""
 
+
+_RECENTLY = 60.0
+"""Seconds after a topic was missing in which lost partitions are no surprise."""
 
 _ANSWER = 3.0
 """Seconds that the brokers may take to say where a group is, and where a partition begins."""
@@ -92,9 +96,10 @@ class ConsumerThread:
         self._revoke_wait, self._latest, self._together = revoke_wait, latest, together
         self._report, self._woken = report, wake
         self._ending = threading.Event()
-        self._paused = self._joined = False
+        self._paused = self._joined = self._lost = False
         self._first_partitions = 0  # how many there were when this began with new records
         self._looks, self._look_at = 0, 0.0
+        self._missing_at = -math.inf
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
@@ -168,13 +173,14 @@ class ConsumerThread:
     def _use(self, consumer: Consumer, config: dict[str, Any]) -> bool:
         """Consume until the end, or until there has to be another client; whether it was connected."""
         connected = False
-        self._paused = self._joined = False
+        self._paused = self._joined = self._lost = False
         try:
             consumer.subscribe(
                 [self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
             )
             while not self._ending.is_set() and not self.watch.fatal and not self.watch.refused:
                 self._step(consumer)
+                self._explain_loss(consumer)
                 self.watch.look(config)
                 self._look_for_topic()
                 connected = connected or bool(self.watch.connected)
@@ -282,7 +288,9 @@ class ConsumerThread:
         code = error.code()
         if code in MISSING:
             self._looks, self._look_at = 0, monotonic()
-            self._set_trouble("topic", f"there is no topic {self._topic!r}")
+            self._missing_at = monotonic()
+            missing = "" if self._topics.creates else NO_TOPIC.format(self._topic)
+            self._set_trouble("topic", missing or f"there is no topic {self._topic!r}")
         elif code == error.GROUP_AUTHORIZATION_FAILED:
             self._set_trouble("group", kafka_reason(error))
         elif code != error._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own errors are named so
@@ -332,7 +340,7 @@ class ConsumerThread:
 
     def _is_old(self, partition: int) -> bool:
         """Whether a partition was there when this began. All that is in one which was added later is new."""
-        self._first_partitions = self._first_partitions or self._partitions() or 0
+        self._first_partitions = self._first_partitions or self._partitions()
         return not self._first_partitions or partition < self._first_partitions
 
     def _revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
@@ -348,23 +356,41 @@ class ConsumerThread:
         self._give_up(numbers)
         consumer.incremental_unassign(places)  # which commits what is stored
 
-    def _lose(self, _: Consumer, places: list[TopicPartition]) -> None:
-        """Another node has had these partitions for some time; or the topic is gone, which is told elsewhere."""
-        if "topic" not in self.troubles and self._partitions() != 0:
-            text = "the brokers had not heard of this node for some time (session_timeout): others have its"
-            self.call(self._report, f"{text} partitions, and do again what it had")
+    def _lose(self, _consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Another node has had these partitions for some time; or the topic is gone: see `_explain_loss`."""
+        self._lost = True
         self._give_up([one.partition for one in places])
 
-    def _partitions(self) -> int | None:
-        """How many the topic has; 0 if there is none, None if no answer comes.
+    def _explain_loss(self, consumer: Consumer) -> None:
+        """Say that other nodes have this one's partitions, unless the topic is gone, which is told elsewhere.
 
-        Another client is asked: the library aborts the process if this one's `list_topics` is called while it calls
-        back, and calls back once more before it returns.
+        Not while the library calls back: a question for topics there has confluent-kafka 2.16 forget in which call it
+        is, and it aborts the process (`CallState_get: Assertion`) at the next callback of the same call.
         """
+        if not self._lost:
+            return
+        self._lost = False
+        gone = (
+            "topic" in self.troubles
+            or monotonic() - self._missing_at < _RECENTLY
+            or self._is_missing(consumer)
+        )
+        if not gone:
+            text = "the brokers had not heard of this node for some time (session_timeout): others have its"
+            self.call(self._report, f"{text} partitions, and process its unfinished messages again")
+
+    def _partitions(self) -> int:
+        """How many the topic has; 0 if that is not known. Another client is asked: see `_explain_loss`."""
         with contextlib.suppress(KafkaException, OpenError):
             found = ask_for_topic(self._config(), self._topic, _ANSWER)
             return found[0] if found else 0
-        return None
+        return 0
+
+    def _is_missing(self, consumer: Consumer) -> bool:
+        with contextlib.suppress(KafkaException):
+            found = consumer.list_topics(self._topic, timeout=_ANSWER).topics[self._topic]
+            return found.error is not None and found.error.code() in MISSING
+        return False
 
     def _give_up(self, numbers: list[int]) -> None:
         self.call(self._window.forget, {self.offsets.assignment(number) for number in numbers})

@@ -33,7 +33,7 @@ class KafkaComponent(EngineComponent):
     bootstrap_servers: str | list[str] = option(
         default="127.0.0.1:9092",
         description="Address of a broker, or several of a cluster, separated by commas or as a list:"
-        " `10.0.0.1:9092`. The others are found by themselves.",
+        " `10.0.0.1:9092`. Other brokers are discovered.",
     )
     topic: str = option(
         min_length=1,
@@ -44,7 +44,7 @@ class KafkaComponent(EngineComponent):
     username: str = option(default="", min_length=1, description="User name, for SASL.")
     sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] = option(
         default="SCRAM-SHA-512",
-        description="How the password is proved. PLAIN sends it: only with TLS.",
+        description="Authentication mechanism. PLAIN sends the password: use it only with TLS.",
     )
     tls: bool = option(
         default=False, description="Encrypt the connections. With `tls_ca` or `tls_cert`, always."

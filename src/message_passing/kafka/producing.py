@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-import math
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -188,9 +186,11 @@ class ProducedBatch:
         """
         self.left = dict(enumerate(payloads))
         self.refused: list[tuple[bytes, EncodingError]] = []
-        self._most = most
-        self._reports: list[tuple[int, KafkaError | None]] = []
-        self._sent = 0.0  # how many reports are to come; infinite while messages are being sent
+        for number in [number for number, (_, payload) in self.left.items() if len(payload) > most]:
+            size = len(self.left[number][1])
+            self._refuse(number, f"it has {size} bytes, more than message_bytes ({most})")
+        self._sent: list[int] = []  # of what reports are to come
+        self._reports: list[tuple[KafkaError, Message] | None] = []
         self._suspects: list[int] = []  # were refused together with others
 
     def messages(self) -> int:
@@ -206,77 +206,84 @@ class ProducedBatch:
         """
         thread.waiting += 1
         try:
-            if (
-                self._sent
-            ):  # an earlier attempt was not waited for to its end: until then nothing is sent twice
-                await self._answer(producer)
-            await self._send(producer, topic, [one for one in self.left if one not in self._suspects])
+            # An earlier attempt may not have been waited for to its end: until then nothing is sent twice.
             await self._answer(producer)
+            await self._send(producer, topic, [one for one in self.left if one not in self._suspects])
             while self._suspects:
-                number = self._suspects.pop()
-                await self._send(producer, topic, [number])
-                await self._answer(producer)
+                await self._send(producer, topic, [self._suspects.pop()])
         finally:
             thread.waiting -= 1
 
     async def _send(self, producer: Producer, topic: str, numbers: Sequence[int]) -> None:
-        """Give messages to the producer, which sends and repeats them in their order."""
-        sent, self._sent = 0, math.inf
-        try:
-            for number in numbers:
-                route, payload = self.left[number]
-                if len(payload) > self._most:
-                    self._refuse(
-                        number, f"it has {len(payload)} bytes, more than message_bytes ({self._most})"
-                    )
-                    continue
-                headers = _HEADERS if is_frame(payload) else None
-                answer = functools.partial(self._report, number)
-                while True:
-                    try:
-                        producer.produce(topic, payload, *route, answer, None, 0, headers)
-                    except BufferError:
-                        producer.poll(0)
-                        await asyncio.sleep(_SHORTEST)
-                    except KafkaException as error:
-                        self._failed_at_once(number, error.args[0])
-                        break
-                    else:
-                        sent += 1
-                        break
-        finally:
-            self._sent = sent
+        """Give messages to the producer, which sends and repeats them in their order; and wait for all reports."""
+        left, sent, report = self.left, self._sent, self._report
+        for number in numbers:
+            (key, partition), payload = left[number]
+            headers = None if type(payload) is bytes or not is_frame(payload) else _HEADERS
+            while True:
+                try:
+                    producer.produce(topic, payload, key, partition, report, None, 0, headers)
+                except BufferError:
+                    producer.poll(0)
+                    await asyncio.sleep(_SHORTEST)
+                except KafkaException as error:
+                    self._failed_at_once(number, error.args[0])
+                    break
+                else:
+                    sent.append(number)
+                    break
+        await self._answer(producer)
 
     def _failed_at_once(self, number: int, error: KafkaError) -> None:
         if error.code() not in REFUSED:
             raise _retry(error) from None
         self._refuse(number, kafka_reason(error))
 
-    def _report(self, number: int, error: KafkaError | None, _: Message) -> None:
-        """What became of a message; in any thread."""
-        self._reports.append((number, error))
+    def _report(self, error: KafkaError | None, message: Message) -> None:
+        """What became of a message; in any thread. One function for all: making one for each would take longer."""
+        self._reports.append(None if error is None else (error, message))
 
     async def _answer(self, producer: Producer) -> None:
         """Wait for all reports."""
         pause = _SHORTEST
-        while len(self._reports) < self._sent:
+        while len(self._reports) < len(self._sent):
             pause = _SHORTEST if producer.poll(0) else min(2 * pause, _LONGEST)
-            if len(self._reports) < self._sent:
+            if len(self._reports) < len(self._sent):
                 await asyncio.sleep(pause)
-        failed = [(number, error) for number, error in self._reports if error is not None]
-        for number, error in self._reports:
-            if error is None:
-                del self.left[number]
-        alone = self._sent == 1
-        self._reports, self._sent = [], 0
-        reasons = [error for _, error in failed if error.code() not in REFUSED]
-        for number, error in failed:
+        failed = self._failed()
+        if len(self._sent) == len(self.left) and not failed:
+            self.left.clear()
+        else:
+            for number in self._sent:
+                if number not in failed:
+                    del self.left[number]
+        alone = len(self._sent) == 1
+        self._reports, self._sent = [], []
+        reasons = [error for error in failed.values() if error.code() not in REFUSED]
+        for number, error in failed.items():
             if error.code() in REFUSED and (alone or error.code() not in SIZES):
                 self._refuse(number, kafka_reason(error))
             elif error.code() in REFUSED:
                 self._suspects.append(number)
         if reasons:
             raise _retry(reasons[0])
+
+    def _failed(self) -> dict[int, KafkaError]:
+        """Which messages were not stored: those with the bytes that are reported. Of equal ones any is as good."""
+        reports = [*filter(None, self._reports)]
+        failed: dict[int, KafkaError] = {}
+        numbers: dict[tuple[object, object], list[int]] = {}
+        if reports:  # those that name their partition before those that may be in any
+            for number in sorted(self._sent, key=lambda one: -self.left[one][0].partition):
+                route, payload = self.left[number]
+                numbers.setdefault((route.key, payload), []).append(number)
+        for error, message in reports:
+            same = numbers[message.key(), message.value() or b""]
+            places = (message.partition(), ANY_PARTITION)
+            number = next((one for one in same if self.left[one][0].partition in places), same[0])
+            same.remove(number)
+            failed[number] = error
+        return failed
 
     def _refuse(self, number: int, reason: str) -> None:
         self.refused.append((self.left.pop(number)[1], EncodingError(reason)))

@@ -71,6 +71,7 @@ _WORDS = {
     "handshake failed": "TLS failed: is this a port for TLS, and does the broker want a certificate (tls_cert)?",
     "SSL handshake": "TLS failed: is this a port for TLS, and does the broker want a certificate (tls_cert)?",
     "Connection reset by peer": CLOSED,
+    "Broken pipe": CLOSED,
     "connection closed by peer": CLOSED,
     "Disconnected": CLOSED,
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import deque
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any
 
 from message_passing.lines import message_count
@@ -50,13 +52,15 @@ class Queue:
         carried: messages that wait, counting each frame as those it carries.
     """
 
-    __slots__ = ("_messages", "_shares", "carried", "size", "target")
+    __slots__ = ("_added", "_came", "_messages", "_shares", "_taken", "carried", "size", "target")
 
     def __init__(self, target: Hashable) -> None:
         self.target = target
         self.size = self.carried = 0
         self._shares = Shares()
-        self._messages: deque[tuple[bytes, float]] = deque()
+        self._messages: deque[bytes] = deque()
+        self._added = self._taken = 0
+        self._came: deque[tuple[int, float]] = deque()  # how many had been added, and when
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -64,11 +68,13 @@ class Queue:
     @property
     def oldest(self) -> float:
         """The arrival time of the oldest entry."""
-        return self._messages[0][1]
+        return self._came[0][1]
 
     def add(self, messages: Sequence[bytes], size: int, hold: Hold, now: float) -> None:
         """Add messages with this total size in bytes."""
-        self._messages.extend((message, now) for message in messages)
+        self._messages.extend(messages)
+        self._added += len(messages)
+        self._came.append((self._added, now))
         self.size += size
         self.carried += message_count(messages)
         self._shares.add(len(messages), hold)
@@ -76,15 +82,15 @@ class Queue:
     def take(self, most: int, most_bytes: int) -> Batch:
         """Take the oldest: at most this many, and this many bytes; at least one."""
         batch = Batch(self.target)
-        while self._messages and len(batch.messages) < most:
-            message = self._messages[0][0]
-            if batch.messages and batch.size + len(message) > most_bytes:
-                break
-            self._messages.popleft()
-            batch.size += len(message)
-            batch.messages.append(message)
+        ends = [*accumulate(map(len, islice(self._messages, most)))]
+        count = max(1, bisect_right(ends, most_bytes))
+        batch.size = ends[count - 1]
+        batch.messages = [self._messages.popleft() for _ in range(count)]
+        self._taken += count
+        while self._came and self._came[0][0] <= self._taken:
+            self._came.popleft()
         self.size -= batch.size
-        self._shares.move(len(batch.messages), batch.shares)
+        self._shares.move(count, batch.shares)
         batch.count = message_count(batch.messages)
         self.carried -= batch.count
         return batch
@@ -126,12 +132,14 @@ class Buffer:
 
     def add(self, messages: Sequence[bytes], hold: Hold, now: float, target: Hashable = None) -> int:
         """Add the first of these, as far as there is room; return how many. One alone may exceed the buffer."""
-        count = size = 0
-        for message in messages:
-            if self._count + count and not self.has_room(count + 1, size + len(message)):
-                break
-            size += len(message)
-            count += 1
+        count, size = len(messages), sum(map(len, messages))
+        if not self.has_room(count, size):
+            count = size = 0
+            for message in messages:
+                if self._count + count and not self.has_room(count + 1, size + len(message)):
+                    break
+                size += len(message)
+                count += 1
         if count:
             queue = self._queues.setdefault(target, Queue(target))
             before = queue.carried

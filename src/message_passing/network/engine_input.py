@@ -179,5 +179,5 @@ class EngineInput(Input):
         """See `Component`: and that the chain loses what it receives."""
         found = [*super().problems()]
         if self._losses:
-            found.append("the chain lost messages, which come again; until then, others come later")
+            found.append("the chain lost messages, which will be redelivered; later ones wait until then")
         return found

@@ -10,6 +10,9 @@ CLOSED = "the server closed the connection"
 NOT_WANTED = "what listens there is no "
 """How the sentence begins that something else listens there."""
 
+ODD_ANSWER = (TypeError, ValueError, LookupError, AttributeError, RecursionError)
+"""What taking an answer apart raises if it is none that the engine gives."""
+
 
 def network_reason(error: BaseException) -> str:
     """What the system or TLS says of a connection, as words for a user; empty if the error is none of theirs."""

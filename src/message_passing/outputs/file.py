@@ -54,6 +54,8 @@ FINISH_AT_END = 2.0
 _LOOK = 0.1
 """Seconds between two checks of what has been synced, besides being notified."""
 
+_TOO_SLOW = "the disk is too slow to sync and close others"
+
 _LOST = (errno.ESTALE, errno.ENOTCONN)
 """Errors of a file, or file system, that is gone: its name may lead to a new one."""
 
@@ -61,9 +63,10 @@ _LOST = (errno.ESTALE, errno.ENOTCONN)
 class FileOutput(DescriptorOutput):
     """Writes each message to a file, followed by a newline, with one write for all that arrived together.
 
-    On SIGHUP the file is opened again by its name, so that logrotate may rename it. What the system
-    cannot write (a full disk) is counted as failed and reported, and the next messages are tried. A last line
-    without a newline, left by a process that was killed, is ended first: no message is appended to it.
+    On SIGHUP the file is opened again by its name, so that logrotate may rename it; until then, a file that somebody
+    removes is written on, and gone. What the system cannot write (a full disk) is counted as failed and reported, and
+    the next messages are tried. A last line without a newline, left by a process that was killed, is ended first: no
+    message is appended to it.
 
     A named pipe is written while it has a reader. Until then, and while its reader reads nothing, inputs wait; a
     missing reader is reported once. When its reader goes, what is left is kept for the next one. A stop waits for a
@@ -109,7 +112,8 @@ class FileOutput(DescriptorOutput):
         default=100,
         ge=1,
         description="The most files that are open at once, if the name contains fields. To open another one, the "
-        "least recently used is closed; with `fsync`, as many again may be waiting to be synced and closed.",
+        "least recently used is closed; with `fsync`, as many again may be waiting to be synced and closed. While "
+        "these are too many, no file is rotated.",
     )
     make_directories: bool = option(
         default=False,
@@ -250,6 +254,9 @@ class FileOutput(DescriptorOutput):
             return
         if self._is_same_pipe():
             return
+        if not self._may_retire():
+            self.report(OpenError(f"cannot open the file {self._path!r} again: {_TOO_SLOW}"))
+            return
         try:
             fd = self._open_file(0)
         except OpenError as error:
@@ -306,16 +313,14 @@ class FileOutput(DescriptorOutput):
             self._fd, self._channel, self._torn = known
         else:
             # What was closed to make room is open until it is synced.
-            if self._syncing and not self._syncing.wait_for_closed(2 * self.open_files, SYNC_AT_END):
-                raise OpenError(
-                    f"cannot write to the file {path!r}: the disk is too slow to sync and close others"
-                )
+            if not self._may_retire(SYNC_AT_END):
+                raise OpenError(f"cannot write to the file {path!r}: {_TOO_SLOW}")
             self._begin_with(self._open_file(0))
 
     def _rotate_if_due(self, rotation: Rotation) -> None:
         """Rotate the file that is in use if it is large or old enough. If that fails, write on to it."""
         with self._lock:
-            if self._fd < 0 or not rotation.is_due(self._fd):
+            if self._fd < 0 or not rotation.is_due(self._fd) or not self._may_retire():
                 return
             try:
                 rotation.rename(self._fd, self._path)
@@ -333,6 +338,10 @@ class FileOutput(DescriptorOutput):
             if self._finisher:
                 self._finisher.add(self._path)
                 self._report_troubles(self._finisher)
+
+    def _may_retire(self, seconds: float = 0.0) -> bool:
+        """Whether another file may wait to be synced and closed; wait for that for at most so long."""
+        return not self._syncing or self._syncing.wait_for_closed(2 * self.open_files, seconds)
 
     def _report_troubles(self, finisher: Finisher) -> None:
         for trouble in finisher.take_troubles():

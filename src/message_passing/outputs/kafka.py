@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import repeat
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -103,7 +104,7 @@ class KafkaOutput(KafkaComponent, NetworkOutput):
         default=120.0,
         ge=1,
         description="Seconds in which the library sends a batch, and sends it again if need be, without storing it"
-        " twice. Then it is sent anew.",
+        " twice. After that it is sent as a new one.",
     )
     retry_longest: float = option(
         default=5.0, gt=0, description="Maximum delay between two attempts, in seconds."
@@ -205,7 +206,7 @@ class KafkaOutput(KafkaComponent, NetworkOutput):
     def _payloads(self, batch: Batch) -> list[tuple[Route, bytes]]:
         most = min(self.frame_bytes, self.message_bytes)
         if not self.takes_objects:
-            return [(ANYWHERE, payload) for payload in payloads_of(batch.messages, most)]
+            return [*zip(repeat(ANYWHERE), payloads_of(batch.messages, most))]
         groups: dict[Route, list[bytes]] = {}
         for message in batch.messages:
             groups.setdefault(getattr(message, "route", ANYWHERE), []).append(message)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class RedisOutput(RedisPubSubComponent, NetworkOutput):
     """Publishes each message to a topic of Redis (PUBLISH), and retries until the server has taken it.
 
-    Those that are subscribed at that moment get it. Redis keeps nothing that is published: without a subscriber it is
-    gone, which is counted (`unheard`) and noted. Where that matters, use `Redis::Streams`.
+    Only current subscribers get it. Redis keeps nothing that is published: without a subscriber it is gone, which is
+    counted (`unheard`) and reported. Where that matters, use `Redis::Streams`.
     """
 
     name = "Redis"

@@ -30,7 +30,7 @@ _ENTRY_ID = re.compile(rb"\d+-\d+")
 
 
 class RedisStreamsOutput(RedisStreamComponent, NetworkOutput):
-    """Stores messages in a stream of Redis (XADD), and retries until the server has said that it has them.
+    """Stores messages in a stream of Redis (XADD), and retries until the server has confirmed them.
 
     Messages that wait together are packed into frames, of many lines each, which is many times faster than one by
     one; the input `Redis::Streams` takes them apart. If the connection breaks before the server has answered, what

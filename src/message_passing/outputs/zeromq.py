@@ -332,7 +332,9 @@ class ZeroMQOutput(AcknowledgedOptions, ZeroMQComponent, Output, own_doors=True)
             )
         if self._spooled and (left := self._spooled.spooled):
             is_are = "is" if left == 1 else "are"
-            found.append(f"{plural(left)} {is_are} in the spool {self.spool}, to be sent when it runs again")
+            found.append(
+                f"{plural(left)} {is_are} in the spool {self.spool!r}, to be sent when it runs again"
+            )
         return [*found, *self._unsent_why]
 
     def info(self) -> Mapping[str, Any]:

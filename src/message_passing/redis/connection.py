@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import OpenError, needs_extra
 from message_passing.network.backoff import RetryLater
-from message_passing.network.reasons import says_little
+from message_passing.network.reasons import ODD_ANSWER, says_little
 from message_passing.redis.reasons import redis_reason
 
 with needs_extra("redis"):
@@ -74,22 +74,44 @@ class RedisLink:
         """Whether there is a connection, as far as known."""
         return self._connection is not None
 
-    async def ask(self, *command: bytes | str | int, seconds: float = 0.0) -> Any:
-        """The answer to one command.
+    async def ask(
+        self,
+        *command: bytes | str | int,
+        read: Callable[[Any], Any] = lambda answer: answer,
+        seconds: float = 0.0,
+    ) -> Any:
+        """What the answer to one command says.
 
         Args:
             command: with its arguments.
+            read: takes the answer apart. Where it fails, there is no Redis server.
             seconds: that the command itself waits.
 
         Raises:
-            RetryLater: there is no connection, or it broke.
+            RetryLater: there is no connection, or it broke, or this is no Redis server.
             ResponseError: the server refuses the command.
         """
+        (found,) = await self.ask_each([command], read, seconds=seconds)
+        return found
+
+    async def ask_each(
+        self,
+        commands: Sequence[RedisCommand],
+        read: Callable[[Any], Any] = lambda answer: answer,
+        *,
+        seconds: float = 0.0,
+    ) -> list[Any]:
+        """What the answers to commands that are sent together say; see `ask`."""
         found: list[Any] = []
-        await self.ask_all([command], lambda _, answer: found.append(answer), seconds=seconds)
-        if isinstance(found[0], ResponseError):
-            raise found[0]
-        return found[0]
+
+        def answered(_: int, answer: Any) -> None:
+            found.append(answer if isinstance(answer, ResponseError) else read(answer))
+
+        await self.ask_all(commands, answered, seconds=seconds)
+        for one in found:
+            if isinstance(one, ResponseError):
+                raise one
+        return found
 
     async def ask_all(
         self,
@@ -133,7 +155,7 @@ class RedisLink:
                     self.number += 1
                 yield self._connection
                 self.trouble = ""
-            except (RedisError, OSError, OpenError) as error:
+            except (RedisError, OSError, OpenError, *ODD_ANSWER) as error:
                 self._drop()
                 self.trouble = await self._reason(settings, error)
                 raise RetryLater(self.trouble) from error

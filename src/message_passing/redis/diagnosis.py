@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import needs_extra
@@ -17,7 +18,7 @@ with needs_extra("redis"):
     from redis.exceptions import ResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 _MOST_GROUPS = 20
 """The most groups that are named."""
@@ -52,12 +53,12 @@ class RedisDiagnosis(RedisStreamComponent, EngineDiagnosis):
             await asyncio.sleep(0)  # it is closed
         return found
 
-    async def _ask(self, seconds: float, *command: str) -> Any:
+    async def _ask(self, seconds: float, *command: str, read: Callable[[Any], Any]) -> Any:
         async with asyncio.timeout(seconds):
-            return await self.link.ask(*command)
+            return await self.link.ask(*command, read=read)
 
     async def _look(self, seconds: float) -> AsyncIterator[Step]:
-        told = _facts(await self._ask(seconds, "INFO"))
+        told = await self._ask(seconds, "INFO", read=_facts)
         encrypted = "encrypted" if self._encrypted else "not encrypted"
         yield Step("server", f"Redis {told.get('redis_version')} accepted us; the connection is {encrypted}")
         yield _of_role(told)
@@ -70,7 +71,7 @@ class RedisDiagnosis(RedisStreamComponent, EngineDiagnosis):
         if not self.stream:
             yield Step("stream", 'none was named: --options \'{"stream":"NAME"}\'', skipped=True)
             return
-        kind = (await self._ask(seconds, "TYPE", self.stream)).decode()
+        kind = await self._ask(seconds, "TYPE", self.stream, read=bytes.decode)
         if kind == "none":
             yield Step("stream", f"there is no {self.stream!r}: the first message will create it")
             return
@@ -79,20 +80,21 @@ class RedisDiagnosis(RedisStreamComponent, EngineDiagnosis):
                 "stream", f"{self.stream!r} is no stream: a {kind}", "choose another name for the stream"
             )
             return
-        told_of = pairs(await self._ask(seconds, "XINFO", "STREAM", self.stream))
-        yield Step("stream", f"{self.stream} has {_entries(told_of[b'length'])}")
-        groups = await self._ask(seconds, "XINFO", "GROUPS", self.stream)
+        stream = await self._ask(seconds, "XINFO", "STREAM", self.stream, read=pairs)
+        yield Step("stream", f"{self.stream} has {_entries(stream[b'length'])}")
+        read = functools.partial(_groups, stream)
+        groups = await self._ask(seconds, "XINFO", "GROUPS", self.stream, read=read)
         if not groups:
             yield Step("groups", "nobody has read this stream so far: it has no group", skipped=True)
         for group in groups[:_MOST_GROUPS]:
-            yield _of_group(pairs(group), told_of)
+            yield group
         yield Step("canary", "none was sent: the stream would keep it", skipped=True)
 
 
 def _facts(told: bytes) -> dict[str, str]:
     """What INFO says (redis.io, "INFO")."""
-    pairs = (line.partition(":") for line in told.decode(errors="replace").splitlines())
-    return {name: value for name, colon, value in pairs if colon}
+    lines = (line.partition(":") for line in told.decode(errors="replace").splitlines())
+    return {name: value for name, colon, value in lines if colon}
 
 
 def _of_role(told: dict[str, str]) -> Step:
@@ -117,6 +119,10 @@ def _of_memory(told: dict[str, str]) -> Step:
 
 def _entries(count: int) -> str:
     return "1 entry" if count == 1 else f"{count} entries"
+
+
+def _groups(stream: dict[bytes, Any], told: list[list[Any]]) -> list[Step]:
+    return [_of_group(pairs(one), stream) for one in told]
 
 
 def _of_group(group: dict[bytes, Any], stream: dict[bytes, Any]) -> Step:

@@ -6,6 +6,7 @@ import asyncio
 import math
 from typing import TYPE_CHECKING
 
+from message_passing.clock import monotonic
 from message_passing.network.consumer_window import ConsumerWindow, Received
 from message_passing.network.room import RoomEstimate
 
@@ -24,21 +25,24 @@ class StreamEntry(Received):
     Attributes:
         key: its id.
         fault: why it has no messages; empty if it has.
+        rest: what it has then.
         others: the names of fields that are not passed on.
     """
 
-    __slots__ = ("fault", "others")
+    __slots__ = ("fault", "others", "rest")
     key: bytes
 
-    def __init__(self, key: bytes, fields: Sequence[bytes], deliveries: int, now: float) -> None:
-        """Take it apart.
+    def __init__(self, key: bytes, fields: Sequence[bytes]) -> None:
+        """Take it apart; it has just been delivered for the first time.
 
         Args:
             key: its id.
             fields: names and values, in turn.
-            deliveries: how often it was delivered.
-            now: seconds, monotonic.
+
+        Raises:
+            TypeError: one of these is no text.
         """
+        key = as_text(key)
         given = dict(zip(fields[::2], fields[1::2], strict=False))
         self.fault = self.others = ""
         body = given.get(_FRAME, given.get(_MESSAGE))
@@ -46,12 +50,27 @@ class StreamEntry(Received):
             self.fault = (
                 f"an entry without a field {MESSAGE_FIELD!r} or {FRAME_FIELD!r}: it has {_names(given)}"
             )
-        elif len(fields) > 2:
-            names = fields[::2]
-            if names.count(_MESSAGE) + names.count(_FRAME) > 1:
-                self.fault = f"an entry with more than one field {MESSAGE_FIELD!r} or {FRAME_FIELD!r}"
-            self.others = _names({*given} - {_MESSAGE, _FRAME})
-        super().__init__(key, body, sum(map(len, fields)), deliveries, now, lines=_FRAME in given)
+        else:
+            as_text(body)
+            if len(fields) > 2:
+                names = fields[::2]
+                if names.count(_MESSAGE) + names.count(_FRAME) > 1:
+                    self.fault = f"an entry with more than one field {MESSAGE_FIELD!r} or {FRAME_FIELD!r}"
+                self.others = _names({*given} - {_MESSAGE, _FRAME})
+        if self.fault:
+            self.rest = b" ".join(fields)
+        super().__init__(key, body, sum(map(len, fields)), 1, monotonic(), lines=_FRAME in given)
+
+
+def as_text(given: object) -> bytes:
+    """What the server gave, if it is a text.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(given, bytes):
+        raise TypeError(f"{given!r:.50} is no text")
+    return given
 
 
 def _names(given: Iterable[bytes]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from message_passing.errors import needs_extra
+from message_passing.redis.entries import StreamEntry, as_text
 
 with needs_extra("redis"):
     from redis.exceptions import ResponseError
@@ -23,12 +25,12 @@ class Claimed(NamedTuple):
     """What was taken over from consumers that are not at work.
 
     Attributes:
-        entries: id, fields, and how often it was delivered, of each.
+        entries: each knows how often it was delivered.
         removed: how many were no longer in the stream.
         more: whether there may be more.
     """
 
-    entries: list[tuple[bytes, list[bytes], int]]
+    entries: list[StreamEntry]
     removed: int
     more: bool
 
@@ -76,12 +78,12 @@ class RedisGroup:
         if self._start in (b"0", b"$"):
             return self._start
         try:
-            last = pairs(await self._link.ask("XINFO", "STREAM", self._stream))[b"last-generated-id"]
+            last = await self._link.ask("XINFO", "STREAM", self._stream, read=_last_id)
         except ResponseError:  # there is none
             return b"0"
-        return self._start if _numbers(last) >= _numbers(self._start) else b"0"
+        return self._start if last >= _numbers(self._start) else b"0"
 
-    async def read(self, link: RedisLink, count: int, seconds: float) -> list[tuple[bytes, list[bytes]]]:
+    async def read(self, link: RedisLink, count: int, seconds: float) -> list[StreamEntry]:
         """Entries that nobody of the group has had: at most so many, after waiting so long at most.
 
         Args:
@@ -89,13 +91,11 @@ class RedisGroup:
             count: of entries.
             seconds: to wait if there is none.
         """
-        words = ("XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", count)
-        answer = await link.ask(
-            *words, "BLOCK", max(1, round(seconds * 1000)), "STREAMS", self._stream, ">", seconds=seconds
-        )
-        found = [(key, fields) for _, entries in answer or [] for key, fields in entries]
+        words = ("XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", count, "BLOCK")
+        place = (max(1, round(seconds * 1000)), "STREAMS", self._stream, ">")
+        found: list[StreamEntry] = await link.ask(*words, *place, read=_entries_of_streams, seconds=seconds)
         if found and self._start == b"$":
-            self._start = found[-1][0]  # a group that somebody destroys goes on from here
+            self._start = found[-1].key  # a group that somebody destroys goes on from here
         return found
 
     async def settle(self, entries: EntryWindow, ack_wait: float) -> None:
@@ -112,24 +112,11 @@ class RedisGroup:
         commands += [self._idle(0.0, *late[first : first + _PART]) for first in range(0, len(late), _PART)]
         if not commands:
             return
-        await self._ask_all(commands)
+        await self._link.ask_each(commands)
         del entries.done[: len(done)]
         for key, delay in later.items():
             if entries.later.get(key) == delay:
                 del entries.later[key]
-
-    async def _ask_all(self, commands: list[RedisCommand]) -> list[Any]:
-        """The answers to these.
-
-        Raises:
-            ResponseError: the first that was refused.
-        """
-        answers: list[Any] = []
-        await self._link.ask_all(commands, lambda _, answer: answers.append(answer))
-        for answer in answers:
-            if isinstance(answer, ResponseError):
-                raise answer
-        return answers
 
     def _idle(self, seconds: float, *keys: bytes) -> RedisCommand:
         """The command that has pending entries look as if nobody has been at work on them for so long.
@@ -141,7 +128,7 @@ class RedisGroup:
 
     async def claim(self, count: int, ack_wait: float) -> Claimed:
         """Take over what nobody has been at work on for so long: at most so many entries."""
-        answer = await self._link.ask(
+        self._cursor, entries, removed = await self._link.ask(
             "XAUTOCLAIM",
             self._stream,
             self._group,
@@ -150,21 +137,13 @@ class RedisGroup:
             self._cursor,
             "COUNT",
             count,
+            read=_claimed,
         )
-        self._cursor = answer[0]
-        entries = [one for one in answer[1] if one and one[1] is not None]
-        removed = len(answer[1]) - len(
-            entries
-        )  # Redis 6.2 gives nothing in their place, and goes on having them
-        removed += len(answer[2]) if len(answer) > 2 else 0
-        counts = await self._ask_all(
-            [("XPENDING", self._stream, self._group, key, key, 1) for key, _ in entries]
-        )
-        found = [
-            (key, fields, int(told[0][3]) if told else 1)
-            for (key, fields), told in zip(entries, counts, strict=True)
-        ]
-        return Claimed(found, removed, self._cursor != b"0-0")
+        keys: list[bytes] = [one.key for one in entries]
+        asked: list[RedisCommand] = [("XPENDING", self._stream, self._group, key, key, 1) for key in keys]
+        for entry, deliveries in zip(entries, await self._link.ask_each(asked, _deliveries), strict=True):
+            entry.deliveries = deliveries
+        return Claimed(entries, removed, self._cursor != b"0-0")
 
     async def lag(self) -> tuple[int | None, int]:
         """How many entries are not acknowledged, if that is known; and at least how many nobody had when they went.
@@ -172,18 +151,24 @@ class RedisGroup:
         Redis counts all entries that were ever added and, for a group, those that it was given: what has been removed
         beyond the latter was not given (XINFO STREAM, XINFO GROUPS).
         """
-        groups, stream = await self._ask_all(
-            [("XINFO", "GROUPS", self._stream), ("XINFO", "STREAM", self._stream)]
-        )
-        told = next((one for one in map(pairs, groups) if one.get(b"name") == self._group.encode()), {})
-        whole = pairs(stream)
-        added, read, length = whole.get(b"entries-added"), told.get(b"entries-read"), whole[b"length"]
-        unread = unread_of(told, whole)
+        told = await self._link.ask("XINFO", "GROUPS", self._stream, read=self._own)
+        read = functools.partial(self._lag_of, told)
+        found: tuple[int | None, int] = await self._link.ask("XINFO", "STREAM", self._stream, read=read)
+        return found
+
+    def _own(self, told: list[list[Any]]) -> dict[bytes, Any]:
+        """What is said of this group; nothing if there is none."""
+        return next((one for one in map(pairs, told) if one.get(b"name") == self._group.encode()), {})
+
+    def _lag_of(self, group: dict[bytes, Any], told: list[Any]) -> tuple[int | None, int]:
+        stream = pairs(told)
+        added, read, length = stream.get(b"entries-added"), group.get(b"entries-read"), int(stream[b"length"])
+        unread = unread_of(group, stream)
         most = 0 if unread == 0 else length
         missed = max(0, added - most - read) if added is not None and read is not None else 0
         if self._delete:
             return length, missed
-        return (None if unread is None else unread + told[b"pending"]), missed
+        return (None if unread is None else unread + int(group[b"pending"])), missed
 
     async def leave(self, ack_wait: float, *, forget: bool) -> None:
         """Give back what this consumer still has, known to it or not.
@@ -193,11 +178,15 @@ class RedisGroup:
             forget: have the server forget this consumer if it has nothing. What it is given at the same time would be
                 forgotten, too: it must not be reading any more.
         """
-        left = await self._link.ask("XPENDING", self._stream, self._group, "-", "+", _PART, self._consumer)
-        if left:
-            await self._ask_all([self._idle(ack_wait, *(one[0] for one in left))])
+        words = ("XPENDING", self._stream, self._group, "-", "+", _PART, self._consumer)
+        if left := await self._link.ask(*words, read=_keys):
+            await self._link.ask(*self._idle(ack_wait, *left))
         elif forget:
             await self._link.ask("XGROUP", "DELCONSUMER", self._stream, self._group, self._consumer)
+
+
+def _last_id(told: list[Any]) -> tuple[int, ...]:
+    return _numbers(pairs(told)[b"last-generated-id"])
 
 
 def _numbers(key: bytes) -> tuple[int, ...]:
@@ -217,6 +206,25 @@ def unread_of(group: Mapping[bytes, Any], stream: Mapping[bytes, Any]) -> int | 
         return 0
     lag: int | None = group.get(b"lag")
     return None if lag is None else min(lag, int(stream[b"length"]))
+
+
+def _entries_of_streams(answer: list[Any] | None) -> list[StreamEntry]:
+    return [StreamEntry(key, fields) for _, entries in answer or [] for key, fields in entries]
+
+
+def _claimed(answer: list[Any]) -> tuple[bytes, list[StreamEntry], int]:
+    """Where to go on, what is there, and how many are no longer."""
+    entries = [StreamEntry(*one) for one in answer[1] if one and one[1] is not None]
+    removed = len(answer[1]) - len(entries)  # Redis 6.2 gives nothing in their place, and goes on having them
+    return as_text(answer[0]), entries, removed + (len(answer[2]) if len(answer) > 2 else 0)
+
+
+def _deliveries(told: list[list[Any]]) -> int:
+    return int(told[0][3]) if told else 1
+
+
+def _keys(told: list[list[Any]]) -> list[bytes]:
+    return [as_text(one[0]) for one in told]
 
 
 def pairs(flat: list[Any]) -> dict[bytes, Any]:

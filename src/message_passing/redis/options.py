@@ -172,11 +172,10 @@ class RedisStreamComponent(RedisComponent):
         if self.link.connected and self.link.number == self._looked:
             return
         with contextlib.suppress(ResponseError):  # it may not be allowed
-            told = await self.link.ask("INFO", "persistence")
-            self._memory_only = b"aof_enabled:0" in told
+            self._memory_only = await self.link.ask("INFO", "persistence", read=_keeps_nothing)
         with contextlib.suppress(ResponseError):  # likewise
-            told = await self.link.ask("CONFIG", "GET", "proto-max-bulk-len")
-            self.most_bytes = int(told[1]) if told else self.most_bytes
+            told = await self.link.ask("CONFIG", "GET", "proto-max-bulk-len", read=_second)
+            self.most_bytes = told or self.most_bytes
         self._looked = self.link.number
 
     def notes(self) -> list[str]:
@@ -190,10 +189,10 @@ class RedisStreamComponent(RedisComponent):
 
     async def look(self) -> str:
         """See `RedisComponent`: the stream."""
-        kind = await self.link.ask("TYPE", self.stream)
-        if kind not in (b"stream", b"none"):
-            raise OpenError(f"what the server has as {self.stream!r} is no stream: a {kind.decode()}")
-        found = "there is a stream" if kind == b"stream" else "with the first message there will be a stream"
+        kind = await self.link.ask("TYPE", self.stream, read=bytes.decode)
+        if kind not in ("stream", "none"):
+            raise OpenError(f"what the server has as {self.stream!r} is no stream: a {kind}")
+        found = "there is a stream" if kind == "stream" else "with the first message there will be a stream"
         return f"connected; {found} {self.stream!r}"
 
 
@@ -214,6 +213,14 @@ class RedisPubSubComponent(RedisComponent):
         if re.search(r"[\s/@]", self.hostname):
             faults.append(Fault(f"hostname: {self.hostname!r} is no host name or address", "hostname"))
         return self.hostname, self.port, 0, self.tls, faults
+
+
+def _keeps_nothing(told: bytes) -> bool:
+    return b"aof_enabled:0" in told
+
+
+def _second(told: list[bytes]) -> int:
+    return int(told[1]) if told else 0
 
 
 def server_of(url: str) -> tuple[str, int, int, bool, list[Fault]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from message_passing.errors import OpenError, needs_extra
 from message_passing.escaping import one_line
 from message_passing.network.listener_probe import REDIS
-from message_passing.network.reasons import CLOSED, NO_ANSWER, NOT_WANTED, network_reason
+from message_passing.network.reasons import CLOSED, NO_ANSWER, NOT_WANTED, ODD_ANSWER, network_reason
 
 with needs_extra("redis"):
     from redis.exceptions import ConnectionError as RedisConnectionError
@@ -55,7 +55,7 @@ def redis_reason(error: BaseException) -> str:
     """What went wrong, as words for a user, in one line."""
     if isinstance(error, OpenError):
         return error.faults[0].text
-    if isinstance(error, InvalidResponse):
+    if isinstance(error, (InvalidResponse, *ODD_ANSWER)):
         return NO_REDIS
     for one in _causes(error):
         if found := network_reason(one):

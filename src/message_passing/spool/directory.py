@@ -128,6 +128,11 @@ def make_private(path: Path) -> None:
     """
     try:
         if not path.exists():
+            if path.is_symlink():
+                raise OpenError(
+                    f"the {WHAT} {str(path)!r} is a link to {str(path.readlink())!r}, where nothing is: make that, "
+                    "or remove the link"
+                )
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             give_to_future_user(path)
         found = path.stat()
@@ -167,8 +172,18 @@ def sync_directory(directory: Path) -> None:
 
 def cannot_use(directory: Path, error: OSError) -> str:
     """The sentence for a person about a system error."""
-    why = error.strerror or str(error)
+    why = strange_file(directory) or error.strerror or str(error)
     return f"cannot use the {WHAT} {str(directory)!r}: {why}"
+
+
+def strange_file(directory: Path) -> str:
+    """That a link, a directory or a device is where a spool has a file; empty if there is none."""
+    for name in (LOCK, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
+        path = directory / name
+        with contextlib.suppress(OSError):
+            if not stat.S_ISREG(path.lstat().st_mode):
+                return f"{str(path)!r} is a link, or no regular file: remove it"
+    return ""
 
 
 def obstacle(directory: Path) -> str:

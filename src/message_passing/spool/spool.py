@@ -17,7 +17,7 @@ from message_passing.clock import monotonic, steady_wall
 from message_passing.errors import OpenError, PackageError
 from message_passing.metrics import plural
 from message_passing.paths import load_own
-from message_passing.spool.directory import DATABASE, SpoolLock, cannot_use
+from message_passing.spool.directory import DATABASE, SpoolLock, cannot_use, strange_file
 from message_passing.spool.pending import PENDING_BYTES, PendingFrames
 from message_passing.spool.rows import (
     Content,
@@ -143,7 +143,7 @@ class Spool:
             elif isinstance(error, OSError):
                 text = cannot_use(self.directory, error)
             else:
-                text = f"cannot open the spool {where}: {error}"
+                text = f"cannot open the spool {where}: {strange_file(self.directory) or error}"
             raise OpenError(text) from error
         if remark:
             self._say("damaged", remark)
@@ -370,6 +370,15 @@ class Spool:
         self, queued: list[PendingFrame], trimmed: list[tuple[int, int, int]]
     ) -> tuple[int, list[tuple[int, int, int]]]:
         """How many queued frames may be stored now, and which frames are still to be removed with them."""
+        while queued and not (number := self._number_fitting(queued)):
+            if trimmed:  # that makes room
+                self._store.commit([], trimmed)
+                trimmed = []
+            elif not self._makes_room(queued):
+                return 0, trimmed
+        return (number if queued else 0), trimmed
+
+    def _number_fitting(self, queued: list[PendingFrame]) -> int:
         number = size = 0
         room = self._max_bytes - self._store.used()
         for body, *_ in queued:
@@ -377,17 +386,16 @@ class Spool:
             if size + needed > room or (number and size + needed > _TRANSACTION_BYTES):
                 break
             number, size = number + 1, size + needed
-        if number or not queued:
-            return number, trimmed
-        if trimmed:  # that makes room
-            self._store.commit([], trimmed)
-            return self._fitting(queued, [])
+        return number
+
+    def _makes_room(self, queued: list[PendingFrame]) -> bool:
+        """Whether something was removed for what is queued; otherwise, that is dropped or waits."""
         if not self._store.content.frames:
             if self._store.forget_damaged():
-                return self._fitting(queued, [])
+                return True
             self._refuse(queued[:1], TOO_BIG_FOR_SPOOL)
         elif self._when_full == "drop_oldest" and self._drop_oldest():
-            return self._fitting(queued, [])
+            return True
         elif self._when_full != "block":
             self._refuse(queued, SPOOL_FULL)
         else:
@@ -395,7 +403,7 @@ class Spool:
                 f"the spool {str(self.directory)!r} is full (spool_bytes: {self._max_bytes:,}): no more is "
                 "accepted until the receiver acknowledges some of it"
             )
-        return 0, trimmed
+        return False
 
     def _stored(self, queued: list[PendingFrame], added: Sequence[SpoolFrame]) -> None:
         with self._changed:

@@ -6,6 +6,7 @@ For one thread at a time. Pages of trimmed frames are reused by later ones; the 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 from bisect import bisect_right
@@ -55,6 +56,11 @@ _SHRINK_PAGES = 4000
 
 _MOST_DAMAGED = 100
 """Rows that are kept after they were set aside; of more, the last ones."""
+
+MOST_ASIDE = 10
+"""Databases that are set aside at most: a disk that damages everything is not filled with them."""
+
+_ASIDE = f"{DATABASE}.damaged-*"
 
 _SETTINGS = f"""
 PRAGMA page_size = {PAGE_BYTES};
@@ -150,6 +156,12 @@ class SpoolStore:
         """
         self._close_quietly()
         path = self._directory / DATABASE
+        if sum(not one.name.endswith(("-wal", "-shm")) for one in self._directory.glob(_ASIDE)) >= MOST_ASIDE:
+            text = (
+                f"{MOST_ASIDE} damaged databases are set aside there already: export what is readable in them "
+                f"(message-passing spool export FILE), and remove {_ASIDE}"
+            )
+            raise OSError(errno.EDQUOT, text)
         self.aside = aside = path.with_name(f"{DATABASE}.damaged-{int(wall())}-{os.urandom(2).hex()}")
         for ending in ("-wal", "-shm"):  # SQLite finds the log by the database's name
             if (beside := path.with_name(f"{DATABASE}{ending}")).exists():

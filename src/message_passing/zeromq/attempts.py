@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import zmq
+from message_passing.zeromq.monitor_events import (
+    EVENT_CLOSED,
+    EVENT_CONNECT_DELAYED,
+    EVENT_CONNECT_RETRIED,
+    EVENT_CONNECTED,
+    EVENT_DISCONNECTED,
+    EVENT_HANDSHAKE_SUCCEEDED,
+)
 
 if TYPE_CHECKING:
     from message_passing.zeromq.monitor import Event
 
-_DELAYED, _RETRIED = int(zmq.EVENT_CONNECT_DELAYED), int(zmq.EVENT_CONNECT_RETRIED)
-_CLOSED, _CONNECTED = int(zmq.EVENT_CLOSED), int(zmq.EVENT_CONNECTED)
-_SUCCEEDED, _DISCONNECTED = int(zmq.EVENT_HANDSHAKE_SUCCEEDED), int(zmq.EVENT_DISCONNECTED)
 
-EVENTS = _DELAYED | _RETRIED
+EVENTS = EVENT_CONNECT_DELAYED | EVENT_CONNECT_RETRIED
 """The events that a monitor must report for this, besides any others."""
 
 _UNKNOWN = "the host name cannot be resolved"
@@ -44,22 +48,22 @@ class Attempts:
     def note(self, event: Event) -> None:
         """Process an event; only those of attempts have an effect."""
         number = event.number
-        if number == _DELAYED:
+        if number == EVENT_CONNECT_DELAYED:
             self._put_off = -1
             if self._obstacle in {"", _UNKNOWN}:
                 self._obstacle = _SILENT
-        elif number == _CLOSED:
+        elif number == EVENT_CLOSED:
             self._put_off = -1
             self._obstacle = _REFUSED
-        elif number == _RETRIED:
+        elif number == EVENT_CONNECT_RETRIED:
             self._put_off += 1
             if self._put_off > 0:
                 self._obstacle = _UNKNOWN
-        elif number == _CONNECTED:
+        elif number == EVENT_CONNECTED:
             self._shaken, self._obstacle = False, _MUTE
-        elif number == _SUCCEEDED:
+        elif number == EVENT_HANDSHAKE_SUCCEEDED:
             self._shaken, self._obstacle = True, ""
-        elif number == _DISCONNECTED:
+        elif number == EVENT_DISCONNECTED:
             self._put_off = -1
             self._obstacle = "" if self._shaken else _BROKEN_OFF
 

@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING
 import zmq
 
 from message_passing.clock import monotonic
+from message_passing.zeromq.monitor_events import (
+    CONNECTION_BEGUN,
+    HANDSHAKE_FAILURES,
+)
 from message_passing.zeromq.peers import Peers
 from message_passing.zeromq.reconnector import Reconnector
 from message_passing.zeromq.sockets import OpenSocket
@@ -21,12 +25,6 @@ if TYPE_CHECKING:
 
 _PEERS_INTERVAL = 0.05
 """Seconds between two polls of the peers, while there is something to send."""
-
-_FAILED = {
-    int(zmq.EVENT_HANDSHAKE_FAILED_AUTH),
-    int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL),
-    int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL),
-}
 
 
 class BlockingSender:
@@ -89,8 +87,8 @@ class BlockingSender:
         """Process the peers' events and subscriptions, without waiting."""
         self._looked = monotonic()
         for event in self._peers.look():
-            self.connected += event.number in (zmq.EVENT_CONNECTED, zmq.EVENT_ACCEPTED)
-            self.failed |= {event.number} & _FAILED
+            self.connected += event.number in CONNECTION_BEGUN
+            self.failed |= {event.number} & HANDSHAKE_FAILURES.keys()
         self._reconnector.look_after(self._opened, self._peers)
         self.told += [text for text in self._notices.take() if text not in self.told]
         while self._publishes and int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:

@@ -11,9 +11,8 @@ import math
 import threading
 from typing import TYPE_CHECKING
 
-import zmq
-
 from message_passing.clock import monotonic
+from message_passing.zeromq import monitor_events
 from message_passing.zeromq.attempts import Attempts
 from message_passing.zeromq.endpoints import host_name
 from message_passing.zeromq.misfits import FITTING_TYPES, expected_peer, misfit, other_end
@@ -44,8 +43,6 @@ _VISITORS = 100
 _TICK, _PAUSE = 0.1, 1000
 """Seconds between two checks, and the most milliseconds."""
 
-_SUCCEEDED, _CLOSED = int(zmq.EVENT_HANDSHAKE_SUCCEEDED), int(zmq.EVENT_CLOSED)
-_DISCONNECTED = int(zmq.EVENT_DISCONNECTED)
 
 _ADVICE = {
     "refused": "start the {who}, and make sure that it binds this address (socket_bind): one side must",
@@ -68,11 +65,11 @@ class _Link:
 
     def note(self, event: Event, now: float) -> None:
         self.attempts.note(event)
-        if event.number == _SUCCEEDED:
+        if event.number == monitor_events.EVENT_HANDSHAKE_SUCCEEDED:
             self.up_since, self.rejection = now, ""
-        elif event.number == _CLOSED:  # nothing listens there any more
+        elif event.number == monitor_events.EVENT_CLOSED:  # nothing listens there any more
             self.rejection = ""
-        elif event.number == _DISCONNECTED:
+        elif event.number == monitor_events.EVENT_DISCONNECTED:
             self.up_since = None
             self.down_since = self.down_since or now
 
@@ -160,7 +157,7 @@ class ConnectionHealth:
         """Process an event of an endpoint to connect to, or of a peer that was admitted."""
         if self._links:
             self._link_of(event.endpoint).note(event, self._clock())
-        elif event.number == _SUCCEEDED:
+        elif event.number == monitor_events.EVENT_HANDSHAKE_SUCCEEDED:
             self._met = True
             self._successes += 1
 

@@ -18,18 +18,19 @@ import termios
 from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
-import zmq
-
 from message_passing.zeromq.descriptors import INTERNET, Connection, describe_connection, end, lent
+from message_passing.zeromq.monitor_events import (
+    CONNECTION_BEGUN,
+    EVENT_CLOSED,
+    EVENT_DISCONNECTED,
+    EVENT_LISTENING,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from message_passing.zeromq.monitor import Event
 
-_BEGUN = (int(zmq.EVENT_ACCEPTED), int(zmq.EVENT_CONNECTED))
-_DISCONNECTED = int(zmq.EVENT_DISCONNECTED)
-_LISTENING, _CLOSED = int(zmq.EVENT_LISTENING), int(zmq.EVENT_CLOSED)
 
 _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)  # Linux only
 _BYTES = struct.Struct("=120xQQ")  # struct tcp_info of linux/tcp.h: tcpi_bytes_acked, tcpi_bytes_received
@@ -96,19 +97,19 @@ class Connections:
 
     def note(self, event: Event) -> None:
         """Process an event; only the beginning and the end of a connection have an effect."""
-        if event.number in _BEGUN:
+        if event.number in CONNECTION_BEGUN:
             self._alive.pop(event.value, None)
             with contextlib.suppress(OSError):  # it has ended meanwhile
                 self._alive[event.value] = describe_connection(
-                    event.value, accepted=event.number == _BEGUN[0]
+                    event.value, accepted=event.number == CONNECTION_BEGUN[0]
                 )
-        elif event.number == _DISCONNECTED:
+        elif event.number == EVENT_DISCONNECTED:
             self._alive.pop(event.value, None)
-        elif event.number == _LISTENING:
+        elif event.number == EVENT_LISTENING:
             with contextlib.suppress(OSError):
                 inode = os.fstat(event.value).st_ino
                 self._listeners[event.value] = Connection(event.value, inode, False, "", 0, 0)
-        elif event.number == _CLOSED:
+        elif event.number == EVENT_CLOSED:
             self._listeners.pop(event.value, None)
 
     def pause(self, connections: Iterable[Connection]) -> int:

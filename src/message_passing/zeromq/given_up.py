@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import zmq
-
 from message_passing.clock import monotonic
+from message_passing.zeromq.monitor_events import (
+    EVENT_CONNECT_RETRIED,
+    EVENT_CONNECTED,
+    EVENT_DISCONNECTED,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from message_passing.zeromq.monitor import Event
 
-RETRIED = int(zmq.EVENT_CONNECT_RETRIED)
-_CONNECTED, _DISCONNECTED = int(zmq.EVENT_CONNECTED), int(zmq.EVENT_DISCONNECTED)
 
 SILENCE = 1.0
 """Seconds after a connection's end within which ZeroMQ announces a retry, if any: it takes microseconds."""
@@ -39,9 +40,9 @@ class GivenUp:
 
     def note(self, event: Event, *, shaken: bool) -> None:
         """Process an event; for a connection's end, with whether its handshake had completed."""
-        if event.number == _DISCONNECTED:
+        if event.number == EVENT_DISCONNECTED:
             self._ended[event.endpoint] = self._clock(), shaken
-        elif self._ended and event.number in (RETRIED, _CONNECTED):
+        elif self._ended and event.number in (EVENT_CONNECT_RETRIED, EVENT_CONNECTED):
             self._ended.pop(self._known_as(event.endpoint), None)
 
     def _known_as(self, endpoint: str) -> str:

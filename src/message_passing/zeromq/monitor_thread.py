@@ -11,7 +11,8 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.zeromq.intake_limiter import IntakeLimiter
-from message_passing.zeromq.peers import STOPPED, Peers
+from message_passing.zeromq.monitor_events import EVENT_MONITOR_STOPPED
+from message_passing.zeromq.peers import Peers
 from message_passing.zeromq.reconnector import Reconnector
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class MonitorThread:
                 soon = _SOON if self._reconnector.waits else self._peers.health.pause
                 self._peers.monitor.events.poll(self.intake.pace or soon)
                 events = self._peers.look()
-                if any(event.number == STOPPED for event in events):
+                if any(event.number == EVENT_MONITOR_STOPPED for event in events):
                     return
                 ready = 0
                 with self._lock:

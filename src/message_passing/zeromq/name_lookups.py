@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import zmq
-
 from message_passing.zeromq.endpoints import host_name
+from message_passing.zeromq.monitor_events import (
+    EVENT_CLOSED,
+    EVENT_CONNECT_DELAYED,
+    EVENT_CONNECT_RETRIED,
+    EVENT_DISCONNECTED,
+)
 
 if TYPE_CHECKING:
     from message_passing.zeromq.monitor import Event
 
-_RETRIED = int(zmq.EVENT_CONNECT_RETRIED)
-_TRIED = {int(zmq.EVENT_CONNECT_DELAYED), int(zmq.EVENT_CLOSED), int(zmq.EVENT_DISCONNECTED)}
+_TRIED = {EVENT_CONNECT_DELAYED, EVENT_CLOSED, EVENT_DISCONNECTED}
 """The first or last event of an attempt to connect to a known address."""
 
 
@@ -34,11 +37,11 @@ class NameLookups:
 
     def note(self, event: Event) -> None:
         """Process an event: only an attempt without an address is put off before it has begun."""
-        if event.number not in _TRIED and event.number != _RETRIED:
+        if event.number not in _TRIED and event.number != EVENT_CONNECT_RETRIED:
             return
         if not host_name(event.endpoint):
             return
-        if event.number != _RETRIED:
+        if event.number != EVENT_CONNECT_RETRIED:
             self._tried.add(event.endpoint)
         elif event.endpoint in self._tried:
             self._tried.discard(event.endpoint)

@@ -15,8 +15,23 @@ from message_passing.clock import monotonic
 from message_passing.zeromq import attempts
 from message_passing.zeromq.connection_health import ConnectionHealth
 from message_passing.zeromq.connections import Connections
-from message_passing.zeromq.given_up import RETRIED, GivenUp
+from message_passing.zeromq.given_up import GivenUp
 from message_passing.zeromq.monitor import Monitor
+from message_passing.zeromq.monitor_events import (
+    CONNECTION_BEGUN,
+    EVENT_ACCEPTED,
+    EVENT_CLOSED,
+    EVENT_CONNECT_RETRIED,
+    EVENT_CONNECTED,
+    EVENT_DISCONNECTED,
+    EVENT_HANDSHAKE_FAILED_AUTH,
+    EVENT_HANDSHAKE_FAILED_NO_DETAIL,
+    EVENT_HANDSHAKE_FAILED_PROTOCOL,
+    EVENT_HANDSHAKE_SUCCEEDED,
+    EVENT_LISTENING,
+    EVENT_MONITOR_STOPPED,
+    HANDSHAKE_FAILURES,
+)
 from message_passing.zeromq.name_lookups import NameLookups
 from message_passing.zeromq.sockets import disown
 
@@ -29,19 +44,21 @@ if TYPE_CHECKING:
     from message_passing.zeromq.sockets import OpenSocket
     from message_passing.zeromq.throttled_warnings import ThrottledWarnings
 
-_SUCCEEDED, _DISCONNECTED = int(zmq.EVENT_HANDSHAKE_SUCCEEDED), int(zmq.EVENT_DISCONNECTED)
-_REFUSED, _MISUNDERSTOOD = int(zmq.EVENT_HANDSHAKE_FAILED_AUTH), int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
-_BROKEN_OFF = int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
-_FAILED = {_REFUSED: "not authorized", _MISUNDERSTOOD: "protocol error", _BROKEN_OFF: "broken off"}
 _MISFIT = "mismatched"  # for which there is no event
-_BEGUN = (int(zmq.EVENT_ACCEPTED), int(zmq.EVENT_CONNECTED))
-STOPPED = int(zmq.EVENT_MONITOR_STOPPED)
 
-_LISTENERS = int(zmq.EVENT_LISTENING) | int(zmq.EVENT_CLOSED)
+_LISTENERS = EVENT_LISTENING | EVENT_CLOSED
 _ALWAYS = (
-    (_SUCCEEDED | _DISCONNECTED | _REFUSED | _MISUNDERSTOOD | _BROKEN_OFF | _BEGUN[0] | _BEGUN[1])
+    (
+        EVENT_HANDSHAKE_SUCCEEDED
+        | EVENT_DISCONNECTED
+        | EVENT_HANDSHAKE_FAILED_AUTH
+        | EVENT_HANDSHAKE_FAILED_PROTOCOL
+        | EVENT_HANDSHAKE_FAILED_NO_DETAIL
+        | EVENT_ACCEPTED
+        | EVENT_CONNECTED
+    )
     | _LISTENERS
-    | STOPPED
+    | EVENT_MONITOR_STOPPED
 )
 
 _PATIENCE = 10_000
@@ -73,7 +90,7 @@ class Peers:
     def __init__(self, opened: OpenSocket, notices: ThrottledWarnings | None = None) -> None:
         """Begin: before the socket is bound or connected."""
         connects = bool(opened.settings.connect)
-        self.monitor = Monitor(opened, _ALWAYS | (RETRIED | attempts.EVENTS if connects else 0))
+        self.monitor = Monitor(opened, _ALWAYS | (EVENT_CONNECT_RETRIED | attempts.EVENTS if connects else 0))
         self.cut_off = 0
         self._given_up = GivenUp()
         self.met = self.ended = self.nameless = 0
@@ -171,21 +188,21 @@ class Peers:
         self.connections.note(event)
         self.health.note(event)
         self.lookups.note(event)
-        failed, self._failed = self._failed, event.number in _FAILED
+        failed, self._failed = self._failed, event.number in HANDSHAKE_FAILURES
         if self._failed:
-            self.failures[_FAILED[event.number]] += 1
-        if event.number in _BEGUN:
+            self.failures[HANDSHAKE_FAILURES[event.number]] += 1
+        if event.number in CONNECTION_BEGUN:
             self._shaking[event.value] = monotonic()
-        elif event.number == _SUCCEEDED:
+        elif event.number == EVENT_HANDSHAKE_SUCCEEDED:
             self.met += 1
             self._mixed = len(self._shaking) > 1
             if self._shaking:
                 self._connected.add(self._oldest())
-        elif event.number == _DISCONNECTED:
+        elif event.number == EVENT_DISCONNECTED:
             self._note_end(event, connection, failed=failed)
         elif self._failed:
             self._failure = event
-            if self._connects and event.number != _BROKEN_OFF:
+            if self._connects and event.number != EVENT_HANDSHAKE_FAILED_NO_DETAIL:
                 self.refused.add(event.endpoint)
             self._say(event)
 
@@ -209,7 +226,9 @@ class Peers:
         failure = self._failure if failed else None
         if failure is None:
             self.failures[_MISFIT] += 1
-        if failure is None or (failure.number == _BROKEN_OFF and failure.value != errno.ECONNRESET):
+        if failure is None or (
+            failure.number == EVENT_HANDSHAKE_FAILED_NO_DETAIL and failure.value != errno.ECONNRESET
+        ):
             self.health.broken_off(address, by_peer=failure is not None, alone=not self.any())
 
     def _find_given_up(self) -> None:
@@ -238,9 +257,9 @@ class Peers:
     def _of_a_server(self, event: Event) -> str:
         """Why a handshake with a peer that we connect to failed."""
         security = self._security
-        if event.number == _REFUSED:
+        if event.number == EVENT_HANDSHAKE_FAILED_AUTH:
             return f"the peer rejected us{f': {security.allowing()}' if security else ''}"
-        if event.number == _MISUNDERSTOOD and event.value != _UNDECIPHERED:
+        if event.number == EVENT_HANDSHAKE_FAILED_PROTOCOL and event.value != _UNDECIPHERED:
             if security and security.mechanism != "NULL":
                 return f"the program there does not use {security.mechanism}, and nothing is sent without it"
             return (
@@ -252,7 +271,7 @@ class Peers:
 
     def _of_a_client(self, event: Event) -> str:
         """Why the handshake of a peer that connected to us failed; the ZAP handler reports refused ones."""
-        if event.number != _MISUNDERSTOOD:
+        if event.number != EVENT_HANDSHAKE_FAILED_PROTOCOL:
             return ""
         mechanism = self._security.mechanism if self._security else "NULL"
         if event.value == _UNDECIPHERED:

@@ -16,8 +16,11 @@ import zmq
 
 from message_passing.clock import monotonic
 from message_passing.zeromq.arrivals import Arrivals
+from message_passing.zeromq.monitor_events import (
+    EVENT_ACCEPTED,
+    EVENT_MONITOR_STOPPED,
+)
 from message_passing.zeromq.peer_budget import EACH, GONE, TOGETHER, PeerBudget
-from message_passing.zeromq.peers import STOPPED
 
 if TYPE_CHECKING:
     from message_passing.zeromq.descriptors import Connection
@@ -115,9 +118,9 @@ class SenderWatcher:
             self._watched.changed()
         if self._budget:
             for event in events:
-                if event.number == zmq.EVENT_ACCEPTED:
+                if event.number == EVENT_ACCEPTED:
                     arrivals.expect(event.value)
-        return not any(event.number == STOPPED for event in events)
+        return not any(event.number == EVENT_MONITOR_STOPPED for event in events)
 
     def stand_in(self) -> None:
         """Do the thread's work where it does not run: uWSGI without threads, the end of the interpreter."""

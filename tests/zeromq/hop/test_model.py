@@ -441,10 +441,17 @@ def test_what_a_receiver_remembers_is_bounded() -> None:
     consumer = Consumer(b"r" * 16, greets=False, frames=9, size=1000, dead_after=DEAD_AFTER)
     for number in range(most + 1):
         consumer.receive("peer", Hello(b"%16d" % number, 5), 0.0)
+        assert not consumer.floors()  # whoever only greets takes nobody's place
+    for number in range(most + 1):
+        frame = consumer.receive("peer", Data(5, 5, b"", lines=False, sender=b"%16d" % number), 0.0)
+        assert frame
+        consumer.settle(frame)
+        while message := consumer.next_message("peer", 0.0):
+            consumer.sent("peer", message, 0.0)
     floors = consumer.floors()
     assert len(floors) == most == 10_000
     assert b"%16d" % 0 not in floors
-    assert floors[b"%16d" % most] == 4
+    assert floors[b"%16d" % most] == 5
     memory = SenderMemory(floor=4)
     for number in range(6, MOST_REMEMBERED + 7):
         memory.settle(number)

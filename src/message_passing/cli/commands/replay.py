@@ -172,8 +172,9 @@ def _told(given: argparse.Namespace, replay: ReplayInput, server: Server) -> int
         COMMAND.tell(text)
     parts = [f"{counts.taken} taken"]
     parts += [f"{counts.left_out} left out (--reason)"] if counts.left_out else []
-    one = "lines" if replay.source.units == "byte" else "frames"
-    parts += [f"{counts.wrong} {one} without a whole message"] if counts.wrong else []
+    one = "line" if replay.source.units == "byte" else "frame"
+    several = "s" if counts.wrong > 1 else ""
+    parts += [f"{counts.wrong} {one}{several} without a whole message"] if counts.wrong else []
     if not counts.ended:
         again = (
             "run the same command to resume here" if given.resume else "with --resume it could continue here"

@@ -40,7 +40,9 @@ def _run(given: argparse.Namespace) -> int:
     faults: list[Fault] = []
     for word in given.component:
         if not word.startswith("+"):
-            faults.append(Fault(f"{word!r} is none of your own: name those as +package.module:Class"))
+            faults.append(
+                Fault(f"{word!r} is not a component of your own: name those as +package.module:Class")
+            )
             continue
         with collecting(faults):
             own += [(word, one.cls) for one in look_up_all(word)]

@@ -187,8 +187,7 @@ class Consumer:
             peer = self._peers[key] = Sending(now)
         peer.heard = now
         if isinstance(message, Hello):
-            peer.sender = message.sender
-            self._memory(peer.sender).forget_below(message.first)
+            peer.sender = message.sender  # it is remembered from its first frame on
             peer.met = True
             if not self._greets:
                 reply(peer.replies, self.greeting())
