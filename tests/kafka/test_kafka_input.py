@@ -15,6 +15,7 @@ from engine_parts import Holding, Losing, numbers, numbers_in
 from kafka_broker import FRAME, Tansu
 from message_passing.codecs.json import JSONDecoder
 from message_passing.inputs.kafka import KafkaInput
+from message_passing.kafka import consuming
 from message_passing.outputs.kafka import KafkaOutput
 from message_passing.testing import ListInput, run_input, running, wait_for
 from nodes import OURS, Node
@@ -245,9 +246,10 @@ def test_a_partition_that_was_added_later_is_read_from_its_beginning() -> None:
 
 
 def test_a_node_without_a_partition_says_so_and_knows_no_lag_before_it_has_joined(
-    cluster: MockCluster,
+    cluster: MockCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More nodes than partitions: one is idle, and that is no mystery."""
+    monkeypatch.setattr(consuming, "_SHARING", 0.2)
     cluster.make("one")
     first, second = receiver(cluster, Kept(), topic="one"), receiver(cluster, Kept(), topic="one")
     assert first.info()["lag"] is None

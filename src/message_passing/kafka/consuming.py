@@ -45,6 +45,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _RECENTLY = 60.0
 """Seconds after a topic was missing in which lost partitions are no surprise."""
 
+_SHARING = 10.0
+"""Seconds that a group may take to give a node partitions without a word about it."""
+
 _ANSWER = 3.0
 """Seconds that the brokers may take to say where a group is, and where a partition begins."""
 
@@ -97,6 +100,7 @@ class ConsumerThread:
         self._report, self._woken = report, wake
         self._ending = threading.Event()
         self._paused = self._joined = self._lost = False
+        self._idle_since = math.inf
         self._first_partitions = 0  # how many there were when this began with new records
         self._looks, self._look_at = 0, 0.0
         self._missing_at = -math.inf
@@ -123,6 +127,10 @@ class ConsumerThread:
     def idle(self) -> str:
         """Why it is connected and has no partition, as a sentence; empty if it has one, or there is a trouble."""
         if len(self.offsets) or not self.watch.connected or self.troubles:
+            self._idle_since = math.inf
+            return ""
+        self._idle_since = min(self._idle_since, monotonic())
+        if monotonic() - self._idle_since < _SHARING:
             return ""
         if self._joined:
             return "it has no partition: the group has as many nodes as the topic has partitions, or more"
