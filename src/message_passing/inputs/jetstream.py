@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from message_passing.clock import monotonic
 from message_passing.errors import Fault, OptionError, PeerError, needs_extra
-from message_passing.jetstream.consumers import ConsumerKeeper, ConsumerWish, has_all, most_deliveries
+from message_passing.jetstream.consumers import (
+    ConsumerKeeper,
+    ConsumerWish,
+    has_all,
+    most_deliveries,
+    place_of,
+)
 from message_passing.jetstream.options import CONSUMER_NAME, JetStreamComponent
 from message_passing.jetstream.pulling import Puller
 from message_passing.jetstream.streams import API_ERRORS
@@ -167,8 +173,7 @@ class JetStreamInput(JetStreamComponent, EngineInput):
         self._looks = 0
         self._ack_wait = found.config.ack_wait or self.ack_wait
         self._limit_deliveries(most_deliveries(found.config))
-        given = found.delivered
-        place = (given.stream_seq, given.consumer_seq) if given else (0, 0)
+        place = place_of(found)
         self._puller.bound(found.created, place, follows=has_all(found.config) and not self.streams.compacted)
         self._lag_at = 0.0
 

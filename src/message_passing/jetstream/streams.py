@@ -137,6 +137,8 @@ class StreamKeeper:
         manager = client.manager()
         try:
             info, existed = await self._found(manager)
+            found = info.config
+            self._note(info)
         except NotFoundError:
             self.trouble = (
                 f"there is no stream {self._wish.name!r}: create it, or have it created (option create)"
@@ -145,15 +147,17 @@ class StreamKeeper:
             self.trouble = f"the stream {self._wish.name!r}: {api_reason(error)}"
         else:
             self.trouble = ""
-            found = info.config
-            self.compacted = (found.max_msgs_per_subject or 0) > 0
-            self.silent = bool(found.no_ack)
-            self.unwanted = _plain(found.retention) == "interest" and not info.state.consumer_count
             different = "; ".join(self._wish.differences(found)) if existed and self._wish.create else ""
             if different and different != self._told:
                 self._tell(f"the stream {self._wish.name!r} exists, and is used as it is: it has {different}")
             self._told = different
         return not self.trouble
+
+    def _note(self, info: StreamInfo) -> None:
+        """Keep what matters of a stream; raises whatever an answer causes that is none."""
+        self.compacted = (info.config.max_msgs_per_subject or 0) > 0
+        self.silent = bool(info.config.no_ack)
+        self.unwanted = _plain(info.config.retention) == "interest" and not info.state.consumer_count
 
     async def _found(self, manager: JetStreamManager) -> tuple[StreamInfo, bool]:
         """The stream, and whether it was there already."""
