@@ -4,8 +4,9 @@ python benchmarks/filters.py [ROUNDS]
 python benchmarks/filters.py chain [ROUNDS]
 
 The filters take turns; beside each kind stands the same done by a class with `filter`, as a user would write it.
+Those that need few fields, or none, are measured twice: with objects, and with lines as JSON decodes them for them.
 `chain` measures a whole node instead, ZeroMQ -> JSON -> Where -> Redact -> JSON -> File, in turns with the C receiver
-and by the means of `python -m speed`: 300,000 of its lines, all of which the condition keeps.
+and rsyslog, by the means of `python -m speed`: 300,000 of its lines, all of which the condition keeps.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sample import lines
 from speed.__main__ import MEMORY
-from speed.contenders import ALL_PASS, MASKS, compiled, configured
-from speed.machine import compile_all, touch_memory
+from speed.contenders import ALL_PASS, MASKS, compiled, configured, rsyslog
+from speed.machine import absent, compile_all, touch_memory
 from speed.measures import Stage, once
 from speed.samples import filtered, log_lines
 
+from message_passing.codecs.json import read_lines
 from message_passing.filters.aggregate import AggregateFilter
 from message_passing.filters.dedupe import DedupeFilter
 from message_passing.filters.enrich import EnrichFilter
@@ -42,14 +44,20 @@ from message_passing.filters.set import SetFilter
 from message_passing.filters.throttle import ThrottleFilter
 from message_passing.filters.where import WhereFilter
 from message_passing.flow import Filter
+from message_passing.lines import LineBatch
 from message_passing.outputs.null import NullOutput
+from message_passing.read_fields import field_decoder, fields_of_message
+from message_passing.wiring import said
 
 if TYPE_CHECKING:
     from speed.contenders import Command
     from speed.samples import Sample
 
+    from message_passing.lines import ReadLines
+
 BATCH = 1000
-MESSAGES = [msgspec.json.decode(line) for line in lines(BATCH)]
+LINES = lines(BATCH)
+MESSAGES = [msgspec.json.decode(line) for line in LINES]
 
 CONDITION = 'level >= "WARNING" and not message.startswith("health")'
 
@@ -113,12 +121,19 @@ CHAINS: dict[str, list[dict[str, Any]]] = {
     "JSON, Where, Redact by keys, cards and mail addresses": [MASKS],
     "JSON, Where, Redact by keys and all patterns": [{**MASKS, "patterns": ["card", "email", "ip", "token"]}],
 }
+RSYSLOG = {
+    "rsyslog": "",
+    "rsyslog, two comparisons of the text": """not ($rawmsg contains '"level":"TRACE"')
+        and not ($rawmsg contains '"message":"health')""",
+    "rsyslog, a regular expression": """re_match($rawmsg, '"level":"(DEBUG|INFO|WARNING|ERROR|CRITICAL)"')""",
+}
 COUNT = 300_000
 
 
 def chains(rounds: int) -> None:
     """Print a table of whole chains, each beside the C receiver of the same round."""
     rates: dict[str, list[float]] = {}
+    spent: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name:
         stage = Stage(Path(name))
         compile_all(stage.folder)
@@ -130,37 +145,55 @@ def chains(rounds: int) -> None:
             made = filtered(sample, RedactFilter(**given[0]).filter, f"masked{number}") if given else sample
             filters = [ALL_PASS, *({"class": "Redact", "options": options} for options in given)]
             cases[one] = partial(configured, filters), made
+        if "rsyslog: imczmq, omfile" not in absent():
+            for one, condition in RSYSLOG.items():
+                cases[one] = partial(rsyslog, condition=condition), sample
         for _ in range(rounds):
             for one, (command, expected) in cases.items():
-                result = once(stage, command, sample, expected)
+                result = once(stage, command, sample, expected, compared="lines")
                 if "error" in result:
                     raise SystemExit(f"{one}: {result['error']}")
                 rates.setdefault(one, []).append(result["rate"])
+                spent.setdefault(one, []).append(result["processor"])
     bare, *_ = rates.values()
-    print("| chain | lines/s, median (least to most) | of C, median (least to most) |\n|---|---|---|")
+    print("| chain | lines/s, median (least to most) | of C, likewise | CPU, µs a line |\n|---|---|---|---|")
     for one, found in rates.items():
         ratios = [rate / other for rate, other in zip(found, bare, strict=True)]
         shown = f"{statistics.median(found):,.0f} ({min(found):,.0f} to {max(found):,.0f})"
-        print(
-            f"| {one} | {shown} | {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |"
-        )
+        ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        print(f"| {one} | {shown} | {ratio} | {statistics.median(spent[one]):.2f} |")
+
+
+def read(one: Filter) -> ReadLines | None:
+    """The lines with the fields that a filter reads; None if it needs objects."""
+    names = one.fields_read() if said(type(one), "reads") is not None else None
+    decode = field_decoder(None if names is None else fields_of_message(names))
+    return read_lines(LineBatch(LINES), decode) if decode else None
 
 
 def main(rounds: int) -> None:
     """Print a table."""
-    spent: dict[str, list[float]] = {name: [] for name in CASES}
-    for one in CASES.values():
+    batches: dict[tuple[str, str], list[Any]] = {}
+    for name, one in CASES.items():
         one.output_to = NullOutput()
+        batches[name, "objects"] = [ACCESS] * BATCH if name in PARSED else MESSAGES
+        if found := read(one):
+            batches[name, "lines"] = found
+    spent: dict[tuple[str, str], list[float]] = {case: [] for case in batches}
     for _ in range(rounds):
-        for name, one in CASES.items():
-            messages = [ACCESS] * BATCH if name in PARSED else MESSAGES
+        for (name, kind), batch in batches.items():
             began = time.thread_time()
-            one.consume_many(messages)
-            spent[name].append((time.thread_time() - began) / BATCH * 1e6)
-    print("| filter | µs a message, median (quartiles) |\n|---|---|")
-    for name, found in spent.items():
-        low, middle, high = statistics.quantiles(found, n=4)
-        print(f"| {name} | {middle:.2f} ({low:.2f} to {high:.2f}) |")
+            CASES[name].consume_many(batch)
+            spent[name, kind].append((time.thread_time() - began) / BATCH * 1e6)
+    print("| filter | of objects, µs, median (quartiles) | of lines |\n|---|---|---|")
+    for name in CASES:
+        shown = []
+        for kind in ("objects", "lines"):
+            low, middle, high = (
+                statistics.quantiles(spent[name, kind], n=4) if (name, kind) in spent else (0, 0, 0)
+            )
+            shown.append(f"{middle:.2f} ({low:.2f} to {high:.2f})" if high else "")
+        print(f"| {name} | {' | '.join(shown)} |")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.console.access_log import AccessLog, quiet
 from message_passing.console.bounded_server import BoundedServer
-from message_passing.console.connections import HttpConnection, Listener
+from message_passing.console.connections import HttpConnection, ListenerConnections
 from message_passing.console.governor import Governor, Lane
 from message_passing.console.guard import Guard
 from message_passing.console.routes import Routes
@@ -92,7 +92,7 @@ class Victim:
         head = NullInput(output_to=FollowFilter(output_to=NullOutput()), error=NullOutput())
         self._watcher = ServerWatcher(_Idle([head]), None, self._log)
         self._watcher.governor = Governor(1000.0)
-        self._listener = Listener(Lane.REQUEST, self._watcher.governor, self._log)
+        self._listener = ListenerConnections(Lane.REQUEST, self._watcher.governor, self._log)
         app = Guard(Routes(self._watcher, NodeIdentity("fuzz")).app(), self._listener)
         self._server = BoundedServer(self._listener, app)
         self._server.config.load()

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import ipaddress
 import json
+import signal
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from message_passing.codecs.json import JSONEncoder
 from message_passing.errors import MessagePassingError
 from message_passing.flow import Filter, Input
-from support import Kept
+from message_passing.testing import run_input
+from support import Kept, accounted_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from message_passing.delivery import Outcome
+    from message_passing.flow import Output
+    from nodes import Node
 
 
 def numbers(count: int, start: int = 0) -> list[dict[str, Any]]:
@@ -33,6 +41,17 @@ def numbers(count: int, start: int = 0) -> list[dict[str, Any]]:
 def numbers_in(kept: Kept) -> list[int]:
     """Those that came."""
     return [message["n"] for message in kept.messages]
+
+
+@pytest.fixture(name="nodes")
+def nodes_of_test() -> Iterator[list[Node]]:
+    """Those that a test starts: what is left of them is killed."""
+    found: list[Node] = []
+    yield found
+    for node in found:
+        with contextlib.suppress(ProcessLookupError):
+            node.signal(signal.SIGKILL)
+        node.end()
 
 
 class Delivering(Input):
@@ -57,6 +76,21 @@ class Delivering(Input):
         async with asyncio.timeout(60):
             while len(self.outcomes) < len(self.batches):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
+
+
+def deliver(
+    to: Output, batches: Sequence[list[Any]], between: Callable[[int], object] | None = None
+) -> list[Outcome]:
+    """What becomes of batches of objects, encoded as JSON."""
+    source = Delivering(batches=batches, between=between, output_to=JSONEncoder(output_to=to))
+    run_input(source, timeout=90)
+    assert accounted_for(to)
+    return source.outcomes
+
+
+def reports(component: Any) -> str:
+    """The texts of what it has reported, each in a line."""
+    return "\n".join(one["exception"] for one in component.error.messages)
 
 
 class Holding(Kept):

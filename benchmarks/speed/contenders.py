@@ -84,14 +84,14 @@ def loop(port: int, file: Path) -> list[str]:
     return [sys.executable, str(HERE / "pyzmq_loop.py"), f"tcp://127.0.0.1:{port}", str(file)]
 
 
-def rsyslog(port: int, file: Path) -> list[str]:
-    """In the foreground, with a config file of its own."""
+def rsyslog(port: int, file: Path, condition: str = "") -> list[str]:
+    """In the foreground, with a config file of its own; what is written may have a condition, in its language."""
     config = file.with_name("rsyslog.conf")
     config.write_text(
         f"""global(workDirectory="{file.parent}")
 module(load="imczmq")
 template(name="raw" type="string" string="%rawmsg%\\n")
-ruleset(name="all") {{ action(type="omfile" file="{file}" template="raw") }}
+ruleset(name="all") {{ {condition and f"if {condition} then "}action(type="omfile" file="{file}" template="raw") }}
 input(type="imczmq" endpoints="@tcp://127.0.0.1:{port}" socktype="PULL" ruleset="all")
 """,
         encoding="utf-8",

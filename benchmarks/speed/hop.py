@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 from aggregators import OURS
 from speed.contenders import HERE, loop
 from speed.latency import summary, watched
-from speed.measures import FailedError, Stage, filled, first_number, peak_megabytes, processor_seconds
+from speed.measures import (
+    FailedError,
+    Stage,
+    figures,
+    filled,
+    first_number,
+    peak_megabytes,
+    processor_seconds,
+)
 from speed.samples import problem
 
 from message_passing.testing import free_port
@@ -115,14 +123,7 @@ def through(stage: Stage, one: Hop, sent: Sample) -> dict[str, Any]:
             trouble = problem(stage.file, sent, "bytes")
         except (FailedError, TimeoutError, OSError, subprocess.TimeoutExpired) as error:
             return {"error": str(error) or type(error).__name__}
-    if trouble:
-        return {"error": trouble}
-    return {
-        "rate": sent.count / seconds,
-        "processor": used / sent.count * 1e6,
-        "memory": memory,
-        "count": sent.count,
-    }
+    return {**figures(trouble, sent.count, seconds, used, memory), "count": sent.count}
 
 
 def paced(stage: Stage, one: Hop, sent: Sample, rate: int, seconds: float) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import heapq
 import json
 import math
 import random
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -350,24 +351,83 @@ def read_plan(words: list[str]) -> Plan:
         SystemExit: with a sentence, and status 2.
     """
     given: dict[str, object] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals:
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.removeprefix("--").partition("=")
+        if word.startswith("--"):  # --rate 10k is written, too
+            name = name.replace("-", "_")
+            value = value if equals else next(rest, "")
+        elif not equals:
             given.update(_from_file(word))
             continue
-        try:
-            given[name] = json.loads(value, parse_constant=str)  # NaN is no number here
-        except ValueError:
-            given[name] = value
+        given[name] = value
     for name in given:
         if name not in Plan.__struct_fields__:
             near = difflib.get_close_matches(name, Plan.__struct_fields__, 1)
             _fail(f"{name}: there is no such assumption" + (f"; did you mean {near[0]}?" if near else ""))
+    for name, found in given.items():
+        if isinstance(found, str) and name != "design":
+            given[name] = amount(name, found)
     try:
         return msgspec.convert(given, Plan)
     except msgspec.ValidationError as error:
         what, _, name = str(error).partition(" - at `$.")
+        if "enum" in what:
+            what += " (lossy or at_least_once)"
         _fail(f"{name.rstrip('`')}: {what[:1].lower()}{what[1:]}")
+
+
+_MULTIPLES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+_MULTIPLES |= {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
+_TIMES = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": DAY, "y": YEAR}
+_AMOUNT = re.compile(
+    r"(-?[0-9.]+(?:[eE][+-]?[0-9]+)?) ?([kKMGT]i?)?(B?)(/(?:ms|s|min|h|d|y)|ms|s|min|h|d|y|%)?"
+)
+
+
+def _kind(name: str) -> tuple[str, str]:
+    """What an assumption counts, and examples."""
+    if name in ("rate", "node_rate", "frame_rate"):
+        return "rate", "10, 10k, 10k/s or 600/min (messages)"
+    if name in ("size", "spool_bytes", "frame_bytes", "node_bytes", "node_memory", "connection_memory"):
+        return "bytes", "250, 64KiB, 1GB, or 100MB/s for node_bytes"
+    if name in ("peak_seconds", "transit", "outage"):
+        return "seconds", "30, 500ms, 10min or 2h"
+    if name in ("days", "repair_days", "simulated_days"):
+        return "days", "30, 12h, 30d or 1y"
+    return "count", "100, 10k or 1M; 50% where it is a share"
+
+
+def amount(name: str, text: str) -> float | int:
+    """The number that a text with units means for an assumption: `10k/s`, `64KiB`, `2h`.
+
+    Raises:
+        SystemExit: with a sentence, and status 2.
+    """
+    kind, allowed = _kind(name)
+    found = _AMOUNT.fullmatch(text.strip())
+    number = (
+        float(found[1]) if found and re.search("[0-9]", found[1]) and found[1].count(".") < 2 else math.nan
+    )
+    multiple, is_bytes, unit = (found[2] or "", bool(found[3]), found[4] or "") if found else ("", False, "")
+    fits = {
+        "rate": not is_bytes and (not unit or unit[0] == "/"),
+        "bytes": unit == "" or (unit == "/s" and name == "node_bytes"),
+        "seconds": not is_bytes and (not unit or unit in _TIMES),
+        "days": not is_bytes and (not unit or unit in _TIMES),
+        "count": not is_bytes and unit in ("", "%"),
+    }
+    if not math.isfinite(number) or not fits[kind]:
+        what = text or "nothing"
+        _fail(f"{name}: {what} is no such amount; write it as {allowed}")
+    number *= _MULTIPLES[multiple]
+    if kind == "rate":
+        number /= _TIMES[unit[1:] or "s"]
+    elif unit == "%":
+        number /= 100
+    elif unit in _TIMES:
+        number *= _TIMES[unit] / (DAY if kind == "days" else 1.0)
+    return int(number) if number == int(number) else number
 
 
 def _from_file(path: str) -> dict[str, object]:
@@ -392,6 +452,7 @@ def _fail(text: str) -> NoReturn:
 def assumptions() -> Iterator[str]:
     """Every assumption with its default."""
     yield "usage: sizing.py [PLAN.json] [name=value ...]"
+    yield "for example: sizing.py senders=10k rate=600/min size=1KiB outage=2min node_bytes=1GB/s headroom=50%"
     yield "assumptions, and their defaults (what they mean: README.md):"
     for field in msgspec.structs.fields(Plan):
         yield f"  {field.name}={field.default}"

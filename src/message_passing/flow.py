@@ -277,10 +277,8 @@ class Encoder(Filter):
             return self.filtered(messages)
         except Exception as error:  # noqa: BLE001 - any failure has one route
             gone = output.metrics.losses - lost
-            if len(messages) == size:
-                self.fail(error, beyond(messages, gone))
-            else:  # it has changed the batch
-                self.fail(error, (), max(0, size - gone))
+            rest = beyond(messages, gone) if len(messages) == size else ()  # unless it has changed the batch
+            self.fail(error, rest, None if rest else max(0, size - gone))
             return []
         finally:
             self._encodes_for = before

@@ -180,26 +180,29 @@ class MultiMessage(bytes):
         self.lines = lines
         return self
 
+    def __init_subclass__(cls) -> None:
+        """An instance of a subclass carries several, too."""
+        FRAME_TYPES.add(cls)
+
+
+FRAME_TYPES: set[type] = {MultiMessage}
+"""The types of messages that carry several."""
+
 
 class Indented(bytes):
     """One message that was broken over several lines on purpose: text for a person to read."""
 
 
-def has_frames(messages: Iterable[Any]) -> bool:
-    """Whether any of these carries several messages."""
-    return any(issubclass(kind, MultiMessage) for kind in {*map(type, messages)})
-
-
 def message_count(messages: Collection[Any]) -> int:
     """How many messages these are, counting those that each frame carries."""
-    if not has_frames(messages):
+    if FRAME_TYPES.isdisjoint(map(type, messages)):
         return len(messages)
-    return sum(message.lines if isinstance(message, MultiMessage) else 1 for message in messages)
+    return sum([message.lines if isinstance(message, MultiMessage) else 1 for message in messages])
 
 
 def beyond(messages: Sequence[Any], count: int) -> Sequence[Any]:
     """Those after the first `count` of what these messages carry."""
-    if not has_frames(messages):
+    if FRAME_TYPES.isdisjoint(map(type, messages)):
         return messages[count:]
     index = 0
     while count > 0 and index < len(messages):

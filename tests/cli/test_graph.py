@@ -301,6 +301,14 @@ def test_routes(tmp_path: Path) -> None:
     ]
     assert '-->|"level #gt;= #quot;' in as_mermaid(drawn)
     assert "level &gt;= " in as_svg(drawn)
+    several = [{"when": "a == 1", "to": ["bad", "all"]}, {"else": "all"}]
+    values["decoders"]["read"]["output_to"] = several
+    assert as_lines(graph(tmp_path, values)).splitlines()[4:7] == [
+        "● Route filter (read routes)",
+        "├─ a == 1: ● Null output (bad)",
+        "└─ a == 1; or all others: ● Null output (all)",
+    ]
+    values["decoders"]["read"]["output_to"] = routes
     routes.pop()
     values["outputs"].pop("all")
     assert "● Route filter (read routes)  all others are filtered out" in as_lines(graph(tmp_path, values))

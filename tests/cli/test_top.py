@@ -61,6 +61,20 @@ def test_once_shows_all_nodes_that_are_found(folder: Path) -> None:
         assert "decoder: DecodingError" in text
         assert "\x1b" not in text
         assert "0%" in text, "the shares of the chain's time are known by then"
+        _only_what_is_wanted()
+
+
+def _only_what_is_wanted() -> None:
+    """What a condition holds for is shown of components and senders, as a table and as JSON."""
+    lost = finished("top", "--once", "--where", "lost > 0").out.decode()
+    assert "web-1:1:ab" in lost
+    shown = [
+        line.split()[0] for line in lost.splitlines() if re.match(r" (decoder|input|filter|output)  ", line)
+    ]
+    assert shown == ["decoder"], "one could not decode something"
+    done = finished("top", "--once", "--json", "--where", 'kind == "filter" and received >= 3')
+    (one,) = [one for line in done.out.splitlines() for one in json.loads(line)["components"]]
+    assert (one["kind"], one["received"]) == ("filter", 3)
 
 
 def _state(one: Node) -> bytes:
@@ -92,6 +106,13 @@ def test_json_goes_on_until_its_reader_has_enough(folder: Path) -> None:
         assert one.process.wait(timeout=20) == 0
         assert one.process.stderr
         assert one.process.stderr.read() == b""
+
+
+def test_a_condition_that_is_none() -> None:
+    """It is a usage error, with the column."""
+    done = finished("top", "--once", "--where", "lost = 1")
+    assert done.status == 2
+    assert "--where: Python has `==` instead of '=' at column 6" in done.err
 
 
 def test_no_node_and_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

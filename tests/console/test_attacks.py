@@ -18,7 +18,7 @@ from commands import STDIN_TO_STDOUT
 from console.watched import Watched, watched
 from message_passing.console import connections
 from message_passing.console.access_log import AccessLog
-from message_passing.console.connections import REQUESTS, STALLED, WATCHERS, Listener
+from message_passing.console.connections import REQUESTS, STALLED, WATCHERS, ListenerConnections
 from message_passing.console.governor import Governor, Lane
 from message_passing.console.guard import Guard
 from message_passing.testing import wait_for
@@ -297,7 +297,7 @@ class Stalled:
 def test_a_live_tail_that_is_not_read_gives_way_to_another_one() -> None:
     """The one that has stood longest, after a while, and only when its place is wanted."""
     log, now = AccessLog("node", write=lambda _: None), time.monotonic()
-    listener = Listener(Lane.REQUEST, Governor(), log)
+    listener = ListenerConnections(Lane.REQUEST, Governor(), log)
     old, older = Stalled(now - STALLED - 1), Stalled(now - STALLED - 2)
     short, read = Stalled(now - STALLED / 2), Stalled(float("inf"))
     places: list[Any] = [read, old, short, older]
@@ -329,7 +329,7 @@ def test_health_has_a_share_of_its_own(path: str, status: int) -> None:
             sent.append(event["status"])
 
     async def asked() -> None:
-        listener = Listener(Lane.REQUEST, Governor(), AccessLog("node", write=lambda _: None))
+        listener = ListenerConnections(Lane.REQUEST, Governor(), AccessLog("node", write=lambda _: None))
         listener.requests = REQUESTS
         scope = {
             "type": "http",

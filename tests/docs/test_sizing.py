@@ -208,13 +208,42 @@ def test_failures_and_copies() -> None:
 
 
 @pytest.mark.parametrize(
+    ("word", "amount"),
+    [
+        ("rate=10k/s", 10_000),
+        ("rate=600/min", 10),
+        ("rate=0.5", 0.5),
+        ("senders=1M", 1_000_000),
+        ("size=64KiB", 65_536),
+        ("node_bytes=1GB/s", 1_000_000_000),
+        ("outage=2min", 120),
+        ("transit=500ms", 0.5),
+        ("simulated_days=1y", 365),
+        ("repair_days=12h", 0.5),
+        ("headroom=50%", 0.5),
+        ("seed=-3", -3),
+        ("failures=1e3", 1000),
+    ],
+)
+def test_amounts_have_units(word: str, amount: float) -> None:
+    """As one writes them, with `=` or as an option."""
+    name, _, text = word.partition("=")
+    for words in ([word], [f"--{word}"], [f"--{name.replace('_', '-')}", text]):
+        assert getattr(sizing.read_plan(words), name) == amount
+
+
+@pytest.mark.parametrize(
     ("word", "said"),
     [
         ("sender=1", "sender: there is no such assumption; did you mean senders?"),
         ("senders=0", "senders: expected `int` >= 1"),
-        ("rate=NaN", "rate: expected `float`, got `str`"),
-        ("rate=many", "rate: expected `float`, got `str`"),
-        ("design=best", "design: invalid enum value 'best'"),
+        ("rate=NaN", "rate: NaN is no such amount; write it as 10, 10k, 10k/s or 600/min (messages)"),
+        ("rate=10kB", "rate: 10kB is no such amount; write it as 10, 10k, 10k/s"),
+        ("size=1GB/s", "size: 1GB/s is no such amount; write it as 250, 64KiB, 1GB"),
+        ("outage=1e999h", "outage: 1e999h is no such amount; write it as 30, 500ms, 10min or 2h"),
+        ("--rate", "rate: nothing is no such amount"),
+        ("--rat=5", "rat: there is no such assumption; did you mean rate?"),
+        ("design=best", "design: invalid enum value 'best' (lossy or at_least_once)"),
         ("plan.json", "plan.json: No such file or directory; write name=value, or the name of a JSON file"),
         ("list.json", "list.json must contain a JSON object of assumptions"),
         ("text.json", "text.json is not JSON: "),

@@ -18,6 +18,7 @@ import pytest
 
 from message_passing import Output
 from message_passing.errors import OpenError, OptionError
+from message_passing.flow import Filter
 from message_passing.inputs import socket_udp
 from message_passing.inputs._reading import READ_BATCH
 from message_passing.inputs.socket_udp import SocketUDPInput
@@ -59,6 +60,27 @@ def test_arrived_before_the_stop() -> None:
         send(component.address, b"early", b"late")
         component.stopped()
     assert arrived.messages == [b"early", b"late"]
+
+
+class Emptying(Filter):
+    """Takes messages off the batch that it is given, which it should not."""
+
+    def write_many(self, messages: list[bytes]) -> None:
+        """Pass them on."""
+        taken = [*messages]
+        messages.clear()
+        self.emit(taken)
+
+
+def test_a_filter_that_empties_its_batch_keeps_none_from_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether more has arrived is known from what was read, not from what a filter has left of it."""
+    monkeypatch.setattr(socket_udp, "READ_BATCH", 10)
+    arrived = TestOutput()
+    component = SocketUDPInput(port=0, output_to=Emptying(output_to=arrived))
+    with component:
+        send(component.address, *[b"x"] * 35)
+        component.stopped()
+    assert arrived.message_count == 35
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")

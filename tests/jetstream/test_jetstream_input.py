@@ -14,7 +14,7 @@ import pytest
 from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.errors import NotFoundError
 
-from engine_parts import Holding, Losing, numbers, numbers_in
+from engine_parts import Holding, Losing, numbers, numbers_in, reports
 from message_passing.codecs.json import JSONDecoder
 from message_passing.errors import OptionError
 from message_passing.inputs.jetstream import JetStreamInput
@@ -24,7 +24,7 @@ from nodes import OURS, Node
 from support import Kept, accounted_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from nats.js import JetStreamContext
@@ -65,11 +65,6 @@ def pending(server: NatsServer, durable: str = "archive") -> tuple[int, int]:
     except NotFoundError:  # it is not there yet
         return -1, -1
     return info.num_pending, info.num_ack_pending
-
-
-def reports(component: JetStreamInput) -> str:
-    """What it has reported."""
-    return "".join(one["exception"] for one in component.error.messages)
 
 
 def test_it_acknowledges_what_the_chain_has_settled_and_not_before(server: NatsServer) -> None:
@@ -454,17 +449,6 @@ def test_mistakes_in_options_are_the_users(options: dict[str, Any], said: str) -
     with pytest.raises(OptionError) as caught:
         JetStreamInput(**options)
     assert said in str(caught.value)
-
-
-@pytest.fixture
-def nodes() -> Iterator[list[Node]]:
-    """Those that a test starts."""
-    found: list[Node] = []
-    yield found
-    for node in found:
-        with contextlib.suppress(ProcessLookupError):
-            node.signal(signal.SIGKILL)
-        node.end()
 
 
 def test_the_commands_of_the_guide_lose_nothing_when_the_reading_node_is_killed(

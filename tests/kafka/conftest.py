@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine_parts import nodes_of_test
 from kafka_broker import MockCluster
 from message_passing.inputs import kafka as kafka_input
 from message_passing.inputs.kafka import KafkaInput
@@ -13,6 +14,8 @@ from message_passing.kafka import watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+__all__ = ["nodes_of_test"]  # a fixture of the tests here
 
 
 @pytest.fixture(autouse=True)

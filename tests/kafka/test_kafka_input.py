@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from confluent_kafka import OFFSET_INVALID, KafkaError, TopicPartition
 
-from engine_parts import Holding, Losing, numbers, numbers_in
+from engine_parts import Holding, Losing, numbers, numbers_in, reports
 from kafka_broker import FRAME, Tansu
 from message_passing.codecs.json import JSONDecoder
 from message_passing.inputs.kafka import KafkaInput
@@ -22,8 +20,10 @@ from nodes import OURS, Node
 from support import Kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
+
+    import pytest
 
     from kafka_broker import MockCluster, Questions
     from message_passing.flow import Output
@@ -53,11 +53,6 @@ def publish(broker: Questions, messages: Sequence[Any], lines: int = 1) -> None:
     found = [json.dumps(one).encode() for one in messages]
     frames = [b"\n".join(found[at : at + lines]) for at in range(0, len(found), lines)]
     broker.put(frames, headers=[FRAME] if lines > 1 else [])
-
-
-def reports(component: KafkaInput) -> str:
-    """What it has reported."""
-    return "\n".join(one["exception"] for one in component.error.messages)
 
 
 def test_it_commits_what_the_chain_has_settled_and_not_before(cluster: MockCluster) -> None:
@@ -276,17 +271,6 @@ def test_a_new_group_begins_with_the_next_message(cluster: MockCluster) -> None:
         publish(cluster, numbers(50, 50), 10)
         wait_for(lambda: len(kept.messages) == 50, timeout=20)
     assert sorted(numbers_in(kept)) == list(range(50, 100))
-
-
-@pytest.fixture
-def nodes() -> Iterator[list[Node]]:
-    """Those that a test starts."""
-    found: list[Node] = []
-    yield found
-    for node in found:
-        with contextlib.suppress(ProcessLookupError):
-            node.signal(signal.SIGKILL)
-        node.end()
 
 
 def test_a_killed_node_leaves_nothing_behind(cluster: MockCluster, tmp_path: Path, nodes: list[Node]) -> None:

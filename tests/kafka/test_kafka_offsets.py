@@ -6,13 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kafka_broker import FRAME
-from message_passing.kafka.records import (
-    KafkaRecord,
-    PartitionOffsets,
-    RecordWindow,
-    records_of,
-    without_gaps,
-)
+from message_passing.kafka.records import KafkaRecord, PartitionOffsets, records_of, without_gaps
+from message_passing.kafka.window import RecordWindow
 
 EVENTS = st.lists(
     st.tuples(

@@ -14,7 +14,7 @@ from unittest.mock import Mock
 import pytest
 from confluent_kafka import KafkaError
 
-from engine_parts import Delivering, certificate, numbers
+from engine_parts import Delivering, certificate, deliver, numbers, reports
 from kafka_broker import FRAME, Tansu
 from message_passing.cli.chain_probe import try_ends
 from message_passing.codecs.json import JSONEncoder
@@ -24,10 +24,10 @@ from message_passing.kafka.producing import ANYWHERE, ProducedBatch, Route
 from message_passing.network.backoff import RetryLater
 from message_passing.outputs.kafka import KafkaOutput
 from message_passing.testing import free_port, run_input, wait_for
-from support import Kept, accounted_for
+from support import Kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from kafka_broker import MockCluster, Questions
@@ -50,24 +50,9 @@ def output(servers: str, **options: Any) -> KafkaOutput:
     return KafkaOutput(**{"bootstrap_servers": servers, "topic": "logs", "error": Kept(), **QUICK, **options})
 
 
-def deliver(
-    to: KafkaOutput, batches: Sequence[list[Any]], between: Callable[[int], object] | None = None
-) -> list[Outcome]:
-    """What becomes of batches of objects, encoded as JSON."""
-    source = Delivering(batches=batches, between=between, output_to=JSONEncoder(output_to=to))
-    run_input(source, timeout=90)
-    assert accounted_for(to)
-    return source.outcomes
-
-
 def stored_numbers(broker: Questions) -> list[int]:
     """The numbers that the topic has."""
     return [json.loads(line)["n"] for line in broker.lines()]
-
-
-def reports(component: KafkaOutput) -> str:
-    """The texts of what it has reported."""
-    return "\n".join(one["exception"] for one in component.error.messages)
 
 
 @pytest.fixture

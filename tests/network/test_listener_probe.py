@@ -18,7 +18,7 @@ from message_passing.inputs.kafka import KafkaInput
 from message_passing.inputs.redis import RedisInput
 from message_passing.inputs.redis_streams import RedisStreamsInput
 from message_passing.network import listener_probe
-from message_passing.network.listener_probe import KAFKA, Listener, ListenerCheck, probe_listener
+from message_passing.network.listener_probe import KAFKA, DetectedServer, ListenerCheck, probe_listener
 from message_passing.testing import running, wait_for
 from nats_server import NatsServer
 from redis_server import RedisServer, needs_redis
@@ -74,7 +74,7 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
 @pytest.mark.parametrize("there", KINDS)
 def test_it_is_known_what_listens_there(ports: dict[str, int], there: str) -> None:
     """By its greeting, or its answer to a question of its protocol."""
-    assert probe_listener("127.0.0.1", ports[there]) == Listener(KINDS[there])
+    assert probe_listener("127.0.0.1", ports[there]) == DetectedServer(KINDS[there])
 
 
 def test_what_says_nothing_is_not_known_and_nothing_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,13 +84,13 @@ def test_what_says_nothing_is_not_known_and_nothing_waits_for_ever(monkeypatch: 
     check = ListenerCheck(KAFKA, "the option tls")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"tls://127.0.0.1:{silent.getsockname()[1]}"
-        assert check.find(address) == Listener()
+        assert check.find(address) == DetectedServer()
         assert check.why_not(address, encrypted=True) == ""
     asked: list[int] = []
 
-    def probed(_: str, port: int) -> Listener:
+    def probed(_: str, port: int) -> DetectedServer:
         asked.append(port)
-        return Listener("SSH server")
+        return DetectedServer("SSH server")
 
     monkeypatch.setattr(listener_probe, "probe_listener", probed)
     for port in (1, 2, 1, 3, 1):

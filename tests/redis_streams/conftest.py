@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine_parts import nodes_of_test
 from redis_server import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+__all__ = ["nodes_of_test"]  # a fixture of the tests here
 
 
 @pytest.fixture

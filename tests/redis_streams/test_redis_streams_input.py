@@ -8,10 +8,9 @@ import re
 import signal
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from redis.exceptions import ResponseError
 
-from engine_parts import Holding, Losing, numbers, numbers_in
+from engine_parts import Holding, Losing, numbers, numbers_in, reports
 from message_passing.clock import monotonic
 from message_passing.codecs.json import JSONDecoder
 from message_passing.inputs.redis_streams import RedisStreamsInput
@@ -22,7 +21,7 @@ from redis_server import RedisServer, needs_redis
 from support import Kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from message_passing.flow import Output
@@ -49,11 +48,6 @@ def open_entries(server: RedisServer) -> tuple[int, int]:
     """How many entries the group has not been given, and not acknowledged."""
     found = server.groups()
     return (found[0]["lag"], found[0]["pending"]) if found else (-1, -1)
-
-
-def reports(component: Any) -> str:
-    """What it has reported."""
-    return "".join(one["exception"] for one in component.error.messages)
 
 
 def test_it_acknowledges_what_the_chain_has_settled_and_not_before(server: RedisServer) -> None:
@@ -267,17 +261,6 @@ def test_a_group_that_is_removed_without_end_is_created_later_and_later(server: 
                 server.ask("XGROUP", "DESTROY", "logs", "archive")
     assert 1 <= reports(source).count("is created anew") < 15
     assert not link.connected
-
-
-@pytest.fixture
-def nodes() -> Iterator[list[Node]]:
-    """Those that a test starts."""
-    found: list[Node] = []
-    yield found
-    for node in found:
-        with contextlib.suppress(ProcessLookupError):
-            node.signal(signal.SIGKILL)
-        node.end()
 
 
 def test_the_command_of_the_guide_loses_nothing_when_node_and_server_are_killed(

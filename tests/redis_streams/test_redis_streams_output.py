@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine_parts import Delivering, certificate, numbers
-from message_passing.codecs.json import JSONEncoder
+from engine_parts import certificate, deliver, numbers, reports
 from message_passing.delivery import Outcome
 from message_passing.errors import OpenError, OptionError
 from message_passing.outputs.redis_streams import RedisStreamsOutput
-from message_passing.testing import ListInput, free_port, run_input, running, wait_for
+from message_passing.testing import ListInput, free_port, running, wait_for
 from nodes import OURS
 from redis_server import RedisServer, needs_redis
 from support import Kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -36,23 +35,9 @@ def output(url: str, **options: Any) -> RedisStreamsOutput:
     return RedisStreamsOutput(url=url, **{"error": Kept(), **QUICK, **options})
 
 
-def deliver(
-    to: RedisStreamsOutput, batches: Sequence[list[Any]], between: Callable[[int], object] | None = None
-) -> list[Outcome]:
-    """What becomes of batches of objects, encoded as JSON."""
-    source = Delivering(batches=batches, between=between, output_to=JSONEncoder(output_to=to))
-    run_input(source, timeout=90)
-    return source.outcomes
-
-
 def stored(server: RedisServer) -> list[int]:
     """The numbers that a stream has."""
     return [json.loads(line)["n"] for line in server.lines()]
-
-
-def reports(component: Any) -> str:
-    """What it has reported."""
-    return "".join(one["exception"] for one in component.error.messages)
 
 
 def test_the_command_of_the_guide_stores_lines_in_a_stream(server: RedisServer) -> None:

@@ -426,6 +426,39 @@ def test_a_directory_that_is_a_link_to_nothing_is_named(tmp_path: Path) -> None:
         pass
 
 
+FILLED_BY_ITS_LOG = """
+import resource, sys, time
+from pathlib import Path
+from message_passing.delivery import NO_HOLD
+from message_passing.spool.spool import Spool
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
+said = []
+spool = Spool(Path(sys.argv[1]), max_bytes=1 << 30, say=lambda _kind, text: said.append(text))
+spool.open()
+for n in range(60):
+    spool.put([(b"%d" % n, 1, False)], NO_HOLD)
+    while not (frames := spool.take(1)):
+        time.sleep(0.001)
+    assert frames[0].body == b"%d" % n
+    spool.trim([frames[0].sequence])
+print(len(said) > 0, flush=True)
+spool.close()
+"""
+
+
+def test_a_log_that_fills_the_disk_is_emptied(tmp_path: Path) -> None:
+    """SQLite's own, of a spool in which nothing is left: nobody else would make room."""
+    done = subprocess.run(
+        [sys.executable, "-c", FILLED_BY_ITS_LOG, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
 LIMITED = """
 import resource, sys, time
 from pathlib import Path

@@ -190,15 +190,26 @@ def _waiting(reader: int) -> int:
     return int.from_bytes(fcntl.ioctl(reader, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
+def give(process: subprocess.Popen[bytes], messages: bytes) -> None:
+    """Write messages to its standard input."""
+    assert process.stdin
+    process.stdin.write(messages)
+    process.stdin.flush()
+
+
+def keep_busy(process: subprocess.Popen[bytes]) -> list[int]:
+    """Give a worker a message with which it is never done; the process ids of all."""
+    workers = children(process.pid)
+    give(process, b'{"busy":true}\n')
+    assert process.stdout
+    assert process.stdout.readline() == b"busy\n"
+    return workers
+
+
 def test_a_second_signal_leaves_at_once_and_nobody_behind(folder: Path) -> None:
     """Whatever the workers do."""
     with running("--filter", "+mine:Busy", folder=folder) as process:
-        assert process.stdin
-        assert process.stdout
-        workers = children(process.pid)
-        process.stdin.write(b'{"busy":true}\n')
-        process.stdin.flush()
-        assert process.stdout.readline() == b"busy\n"
+        workers = keep_busy(process)
 
         def has_ended() -> bool:
             process.terminate()
@@ -212,14 +223,8 @@ def test_a_second_signal_leaves_at_once_and_nobody_behind(folder: Path) -> None:
 def test_a_worker_that_never_comes_back_is_not_waited_for(folder: Path) -> None:
     """After a signal it has five seconds; what it held is counted, and all else is delivered."""
     with running("--filter", "+mine:Busy", folder=folder) as process:
-        assert process.stdin
-        assert process.stdout
-        workers = children(process.pid)
-        process.stdin.write(b'{"busy":true}\n')
-        process.stdin.flush()
-        assert process.stdout.readline() == b"busy\n"
-        process.stdin.write(b'{"after":true}\n')
-        process.stdin.flush()
+        workers = keep_busy(process)
+        give(process, b'{"after":true}\n')
         wait_for(lambda: len(lines(folder / "out")) == 2, timeout=20)
         process.terminate()
         _, err = process.communicate(timeout=20)
@@ -233,13 +238,8 @@ def test_a_worker_that_never_comes_back_is_not_waited_for(folder: Path) -> None:
 def test_the_parent_is_killed(folder: Path) -> None:
     """With kill -9: the workers notice, also busy ones, and take the sockets with them."""
     with running("--filter", "+mine:Busy", folder=folder) as process:
-        assert process.stdin
-        assert process.stdout
-        workers = children(process.pid)
+        workers = keep_busy(process)
         assert len(workers) == 2
-        process.stdin.write(b'{"busy":true}\n')
-        process.stdin.flush()
-        assert process.stdout.readline() == b"busy\n"
         process.kill()
         wait_for(lambda: nobody_left(workers, folder), timeout=10)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +15,7 @@ import zmtp
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq import connection_health
 from message_passing.zeromq.misfits import misfit
+from message_passing.zeromq.monitor import Event
 from message_passing.zeromq.peers import Peers
 from message_passing.zeromq.settings import SocketSettings
 from message_passing.zeromq.sockets import OpenSocket
@@ -30,6 +31,19 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is a problem after three seconds is one at once."""
     monkeypatch.setattr(connection_health, "PROBLEM_AFTER", 0.4)
     monkeypatch.setattr(connection_health, "_TICK", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [("127.0.0.1", "no socket can be opened"), ("name.invalid", "the host name cannot be resolved")],
+)
+def test_an_address_is_no_name_that_cannot_be_resolved(host: str, why: str) -> None:
+    """An attempt that is put off at once had no descriptor, where there is no name to look up."""
+    endpoint = f"tcp://{host}:1"
+    with closing(Watched("PUSH", endpoint)) as here:
+        health = connection_health.ConnectionHealth(here._open)
+        health.note(Event(int(zmq.EVENT_CONNECT_RETRIED), 0, endpoint))
+        assert why in health.obstacle()
 
 
 class Watched:

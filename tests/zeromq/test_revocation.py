@@ -132,6 +132,13 @@ class Scene:
         self.clients.append(Client(self.context, self.ring, name, kind, plain=plain))
         return self.clients[-1]
 
+    def connected_clients(self, *names: str) -> list[Client]:
+        """Some more, which connect to the first address."""
+        found = [self.client(name) for name in names]
+        for one in found:
+            one.socket.connect(self.opened._endpoints()[0][0])
+        return found
+
     def close(self) -> None:
         """All sockets of it."""
         for one in self.clients:
@@ -233,9 +240,7 @@ def test_every_type_of_socket(ring: Ring, kind: str) -> None:
     """Sending or receiving, with a queue for each peer or one for all."""
     with scene(ring, socket_type=kind, bind=("tcp://127.0.0.1:*",)) as made:
         made.opened.attach()
-        anna, bert = made.client("anna"), made.client("bert")
-        for one in (anna, bert):
-            one.socket.connect(made.opened._endpoints()[0][0])
+        anna, bert = made.connected_clients("anna", "bert")
         out_and_back(anna, bert, lambda: ring.revoke("anna"))
 
 
@@ -262,9 +267,7 @@ def test_every_way_to_revoke(ring: Ring, way: str) -> None:
     """Without a restart."""
     with scene(ring, socket_type="PULL", bind=("tcp://127.0.0.1:*",)) as made:
         made.opened.attach()
-        anna, bert = made.client("anna"), made.client("bert")
-        for one in (anna, bert):
-            one.socket.connect(made.opened._endpoints()[0][0])
+        anna, bert = made.connected_clients("anna", "bert")
         out_and_back(anna, bert, lambda: WAYS[way](ring))
 
 
@@ -275,9 +278,7 @@ def test_a_folder_that_is_gone_or_no_longer_safe_revokes_all(
     """Both are disconnected, and it is said why."""
     with scene(ring, socket_type="PULL", bind=("tcp://127.0.0.1:*",)) as made:
         made.opened.attach()
-        anna, bert = made.client("anna"), made.client("bert")
-        for one in (anna, bert):
-            one.socket.connect(made.opened._endpoints()[0][0])
+        anna, bert = made.connected_clients("anna", "bert")
         wait_for(lambda: anna.connected() == bert.connected() == 1, 10)
         change(ring.allowed)
         wait_for(lambda: all(one.events(zmq.EVENT_HANDSHAKE_FAILED_AUTH) for one in (anna, bert)), 10)
@@ -363,9 +364,7 @@ def test_who_is_allowed_comes_back_in_the_middle_of_its_work(ring: Ring) -> None
     """What a sender at the same address had on its way arrives, but for what its libzmq had just in hand."""
     with scene(ring, socket_type="PULL", bind=("tcp://127.0.0.1:*",)) as made:
         made.opened.attach()
-        anna, bert = made.client("anna"), made.client("bert")
-        for one in (anna, bert):
-            one.socket.connect(made.opened._endpoints()[0][0])
+        anna, bert = made.connected_clients("anna", "bert")
         wait_for(lambda: anna.connected() == bert.connected() == 1, 10)
         received: list[int] = []
 
@@ -399,9 +398,7 @@ def test_without_a_free_descriptor(ring: Ring) -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     with scene(ring, socket_type="PULL", bind=("tcp://127.0.0.1:*",)) as made:
         made.opened.attach()
-        anna, bert = made.client("anna"), made.client("bert")
-        for one in (anna, bert):
-            one.socket.connect(made.opened._endpoints()[0][0])
+        anna, bert = made.connected_clients("anna", "bert")
         wait_for(lambda: anna.connected() == bert.connected() == 1, 10)
         free = os.dup(0)
         os.close(free)

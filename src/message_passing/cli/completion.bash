@@ -45,7 +45,7 @@ _message_passing() {
         spool) own='--help --json' may='' ;;
         tail) own='--help --level --field --search --where --follow-sender --format --json --color --colour --count --at --token --bind --subscribe --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         test) own='--help --json' may='FILE' ;;
-        top) own='--help --token --interval --sort --once --json' may='' ;;
+        top) own='--help --token --interval --sort --where --once --json' may='' ;;
         trace) own='--help --at --json' may='' ;;
         ?*) first=- ;;
     esac
@@ -114,6 +114,7 @@ _message_passing() {
         'top __token') words='' ;;
         'top __interval') words='' ;;
         'top __sort') words='lost idle received name' ;;
+        'top __where') words='' ;;
         'trace __at') words='' ;;
         *' __input') words='FileTail JetStream Kafka Null Redis Redis::Streams Socket::UDP STDIN ZeroMQ' ;;
         *' __output') words='Callback File IO::Handle JetStream Kafka Null Redis Redis::Streams Socket::UDP STDERR STDOUT Test ZeroMQ' ;;

@@ -71,7 +71,7 @@ _message_passing() {
         spool) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word: ' ;;
         tail) shift words; (( CURRENT-- )); _arguments '--help' '--level:value: ' '--field:value: ' '--search:value: ' '--where:value: ' '--follow-sender:value: ' '--format:value: ' '--json' '--color:value:(auto always never)' '--colour:value:(auto always never)' '--count:value: ' '--at:value: ' '--token:value: ' '--bind' '--subscribe:value: ' '--curve-secret-key:value: ' '--curve-server-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
         test) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word:_files' ;;
-        top) shift words; (( CURRENT-- )); _arguments '--help' '--token:value: ' '--interval:value: ' '--sort:value:(lost idle received name)' '--once' '--json' '*:word: ' ;;
+        top) shift words; (( CURRENT-- )); _arguments '--help' '--token:value: ' '--interval:value: ' '--sort:value:(lost idle received name)' '--where:value: ' '--once' '--json' '*:word: ' ;;
         trace) shift words; (( CURRENT-- )); _arguments '--help' '--at:value: ' '--json' '*:word: ' ;;
         *) _arguments $running ;;
     esac

@@ -15,8 +15,13 @@ from message_passing.errors import OpenError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from message_passing.conditions import Condition
+
 _SENDERS = 5
 """How many senders are shown."""
+
+_CHOSEN_FROM = 1000
+"""Among how many senders those are found that are asked for by a condition."""
 
 _LOOK_ROUND = 2.0
 """Seconds between two searches for further nodes."""
@@ -57,7 +62,14 @@ class Poller:
         wake: a descriptor that can be read when there is something new.
     """
 
-    def __init__(self, targets: Sequence[str], token: str | None, interval: float, order: str) -> None:
+    def __init__(
+        self,
+        targets: Sequence[str],
+        token: str | None,
+        interval: float,
+        order: str,
+        where: Condition | None = None,
+    ) -> None:
         """Choose the nodes.
 
         Args:
@@ -65,6 +77,7 @@ class Poller:
             token: their `--http_token`.
             interval: seconds between two requests.
             order: of senders.
+            where: which components and senders of a node are of interest.
 
         Raises:
             OpenError: a target is malformed.
@@ -72,7 +85,7 @@ class Poller:
         self.order = order
         self.wake, self._say = os.pipe()
         os.set_blocking(self._say, False)
-        self._interval = interval
+        self._interval, self._where = interval, where
         self._ended = threading.Event()
         self._news = threading.Condition()
         self._watches: dict[str, _Watch] = {}
@@ -153,7 +166,7 @@ class Poller:
 
     def _ask_again_and_again(self, watch: _Watch) -> None:
         while not self._ended.is_set():
-            watch.ask(self.order)
+            watch.ask(self.order, self._where)
             with self._news:
                 self._news.notify_all()
             with contextlib.suppress(BlockingIOError):  # it is signalled already
@@ -175,14 +188,18 @@ class _Watch:
         self.forgotten = False
         self._node = node
 
-    def ask(self, order: str) -> None:
+    def ask(self, order: str, where: Condition | None) -> None:
         """Poll it."""
         before = self.status
         try:
             state = self._node.get("/state")
             senders = None
             if state["senders"] is not None:
-                senders = self._node.get("/senders", sort=order, limit=_SENDERS)
+                senders = self._node.get("/senders", sort=order, limit=_CHOSEN_FROM if where else _SENDERS)
+            if where:
+                state["components"] = [one for one in state["components"] if where.holds(_with_sums(one))]
+            if where and senders:
+                senders["senders"] = [one for one in senders["senders"] if where.holds(one)][:_SENDERS]
         except OpenError as error:
             self._lose(str(error).removeprefix(f"{before.target}: "))
         except Exception as error:  # noqa: BLE001 - one node's fault must neither end this thread nor hold up the others
@@ -192,3 +209,9 @@ class _Watch:
 
     def _lose(self, why: str) -> None:
         self.status = replace(self.status, gone=why, times=self.status.times + 1)
+
+
+def _with_sums(component: dict[str, Any]) -> dict[str, Any]:
+    """A component's state as a condition sees it: what it dropped, and all that it lost, as numbers."""
+    dropped = sum(component["dropped"].values())
+    return {**component, "dropped": dropped, "lost": dropped + component["failed"]}

@@ -26,12 +26,14 @@ _LONGEST_TEXT = 1 << 20
 _LONGEST_NUMBER = 1 << 64
 """Integers beyond this become floats: multiplying long integers takes time with the square of their digits."""
 
+_spelled = SPELLED.get
+
 
 def level_number_of(message: Any) -> float | None:
     """The number of a message's level, as `message_fields.level_of`; the usual spellings are looked up first."""
     if "level_number" not in message:
         found = message.get("level")
-        if found.__class__ is str and (number := SPELLED.get(found)) is not None:
+        if found.__class__ is str and (number := _spelled(found)) is not None:
             return number
     return level_of(message)
 
@@ -41,7 +43,7 @@ def level_number_of_fields(fields: Any) -> float | None:
     number = fields.level_number
     if number is UNSET:
         found = fields.level
-        if found.__class__ is str and (number := SPELLED.get(found)) is not None:
+        if found.__class__ is str and (number := _spelled(found)) is not None:
             return number
     elif number.__class__ is int:
         return number
@@ -51,7 +53,7 @@ def level_number_of_fields(fields: Any) -> float | None:
 def spelled_level(value: Any) -> float | None:
     """The number of a level by its name; a number as it is."""
     if value.__class__ is str:
-        return SPELLED.get(value) or LEVELS.get(value.upper())
+        return _spelled(value) or LEVELS.get(value.upper())
     return value if isinstance(value, (int, float)) else None
 
 

@@ -16,7 +16,7 @@ with needs_extra("console"):
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
-    from message_passing.console.connections import Listener
+    from message_passing.console.connections import ListenerConnections
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -48,7 +48,7 @@ _FULL = (
 class BoundedServer(uvicorn.Server):
     """A web server on one listening socket that accepts no more connections than it can look after."""
 
-    def __init__(self, listener: Listener, app: Any) -> None:
+    def __init__(self, listener: ListenerConnections, app: Any) -> None:
         """Prepare it.
 
         Args:

@@ -52,7 +52,7 @@ _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Leng
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class Listener:
+class ListenerConnections:
     """What the connections of one listening socket share.
 
     Attributes:
@@ -119,7 +119,7 @@ class HttpConnection(H11Protocol):
         stalled_since: when it stopped to read an answer; infinite while it reads.
     """
 
-    def __init__(self, listener: Listener, server: uvicorn.Server) -> None:
+    def __init__(self, listener: ListenerConnections, server: uvicorn.Server) -> None:
         super().__init__(server.config, server.server_state, {})
         self.listener = listener
         self.app = self._asked

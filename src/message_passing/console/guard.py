@@ -17,7 +17,7 @@ from message_passing.console.connections import MOST_HEAD, REQUESTS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from message_passing.console.connections import Listener
+    from message_passing.console.connections import ListenerConnections
 
     App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -35,7 +35,9 @@ _CHECKS = ("/health", "/ready")
 class Guard:
     """An ASGI application around another one."""
 
-    def __init__(self, app: App, listener: Listener, token: str = "", *, browsers: bool = True) -> None:
+    def __init__(
+        self, app: App, listener: ListenerConnections, token: str = "", *, browsers: bool = True
+    ) -> None:
         """Guard it.
 
         Args:

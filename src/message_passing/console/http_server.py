@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from message_passing.console.access_log import AccessLog, quiet
 from message_passing.console.bounded_server import BoundedServer
-from message_passing.console.connections import Listener
+from message_passing.console.connections import ListenerConnections
 from message_passing.console.governor import Lane
 from message_passing.console.guard import Guard
 from message_passing.console.listening import http_address, is_loopback, listen_control, listen_http
@@ -117,7 +117,7 @@ class ConsoleServer:
         assert self.watcher  # noqa: S101 - `start` has made it
         is_control = opened.family == socket.AF_UNIX
         lane = Lane.CONTROL if is_control else Lane.REQUEST
-        listener = Listener(lane, self.watcher.governor, self._log)
+        listener = ListenerConnections(lane, self.watcher.governor, self._log)
         return BoundedServer(listener, Guard(app, listener, token, browsers=not is_control))
 
     def _fault(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -40,7 +40,11 @@ def key_of(fields: Sequence[str]) -> Callable[[Any], Hashable]:
         return lambda message: tuple(part(message) for part in parts)
     (field,) = fields
 
-    return lambda message: _bounded(value_at(message, field))
+    def key(message: Any) -> Hashable:
+        value = value_at(message, field)
+        return value if value.__class__ is str and len(value) <= _LONGEST else _bounded(value)
+
+    return key
 
 
 def keys_of(messages: Sequence[ReadFields], fields: Sequence[str]) -> list[Any]:

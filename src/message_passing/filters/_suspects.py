@@ -104,16 +104,23 @@ class Suspects:
 
     def _in_piece(self, messages: Sequence[Any]) -> Iterable[int]:
         everyone = range(len(messages))
-        if not _are_plain(messages):
+        types = _types(messages)
+        if types is None or float in map(type, messages):
             return everyone
         try:
             text = self._encode(messages)
         except Exception:  # noqa: BLE001 - a text that is not Unicode, or a key that JSON does not know
             return everyone
-        return sorted(self._in_text(text, ()))
+        return sorted(self._in_text(text, (), floats=float in types))
 
-    def _in_text(self, text: bytes, lines: Sequence[bytes]) -> set[int]:
-        """The numbers of lines in which something is found; `lines` are those of the text, if it has been split."""
+    def _in_text(self, text: bytes, lines: Sequence[bytes], *, floats: bool = True) -> set[int]:
+        """The numbers of lines in which something is found.
+
+        Args:
+            text: the lines.
+            lines: likewise, if they have been split.
+            floats: whether there may be numbers with an exponent.
+        """
         found: set[int] = set()
         hays: dict[str, bytes] = {}
 
@@ -129,6 +136,8 @@ class Suspects:
             for name in self._names:
                 _search(folded, name, found)
         for kind, needle, pattern in self._signs:
+            if pattern is _LARGE and not floats:
+                continue
             hay = hay_of(kind)
             if needle not in hay:
                 continue
@@ -146,24 +155,24 @@ def _folds(text: bytes) -> bool:
     return any(one[:1] in text and one[-1:] in text and one in text for one in _FOLDED)
 
 
-def _are_plain(messages: Sequence[Any]) -> bool:
-    """Whether all values at any depth are of JSON, and not nested too deeply; and no message is a number."""
+def _types(messages: Sequence[Any]) -> set[type] | None:
+    """The types of all values at any depth; None if some are not of JSON, or nested too deeply."""
+    found: set[type] = set()
     level: Iterable[Any] = messages
-    if float in map(type, messages):
-        return False
     for _ in range(_DEEPEST):
         here = {*map(type, level)}
+        found |= here
         if not here - _SCALARS:
-            return True
+            return found
         if here - _SCALARS - _CONTAINERS:
-            return False
+            return None
         if here == {dict}:
             values = [*chain.from_iterable(map(dict.values, level))]
         else:
             inner = [one for one in level if type(one) is dict or type(one) is list]
             values = [*chain.from_iterable(one.values() if type(one) is dict else one for one in inner)]
         level = values
-    return False
+    return None
 
 
 def _search(text: bytes, needle: bytes, found: set[int]) -> None:

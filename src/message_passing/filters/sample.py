@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import random
+from itertools import repeat
+from operator import or_
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from message_passing.conditions import Condition
+from message_passing.conditions.operations import level_number_of_fields
 from message_passing.dotted import value_at
 from message_passing.errors import Fault, OptionError
 from message_passing.flow import Filter
 from message_passing.message_fields import level_number, level_of
 from message_passing.options import option
-from message_passing.read_fields import LEVEL
+from message_passing.read_fields import LEVEL, values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 _BUCKETS = 1 << 32
 """Values of a CRC-32."""
@@ -64,15 +67,14 @@ class SampleFilter(Filter):
                     Fault(f"{self.label}: the rate of {name} is {rate}, and must be from 0 to 1", "levels")
                 )
             self._rates[number] = rate
-        self._always: Callable[[Any], bool] | None = None
+        self._always: Condition | None = None
         self._reads = [self.key] if self.key else []
         if self._rates:
             self._reads.append(LEVEL)
         if self.always:
             try:
-                condition = Condition(self.always)
-                self._always = condition.holds
-                self._reads += condition.reads
+                self._always = Condition(self.always)
+                self._reads += self._always.reads
             except OptionError as error:
                 raise OptionError(*(one.under("always") for one in error.faults)) from error
         self._random = random.Random().random  # noqa: S311 - no secret
@@ -83,20 +85,24 @@ class SampleFilter(Filter):
 
     def keeps_many(self, fields: Sequence[Any]) -> Sequence[bool]:
         """Which of them are chosen."""
-        return [self.filter(one.as_dict()) is not None for one in fields]
+        levels = map(level_number_of_fields, fields) if self._rates else repeat(None)
+        values = values_of(fields, self.key) if self.key else repeat(None, len(fields))
+        chosen = [*map(self._is_chosen, levels, values)]
+        return [*map(or_, chosen, self._always.choose(fields))] if self._always else chosen
 
     def filter(self, message: Any) -> Any:
         """Return the message if it is chosen."""
-        rate = self.rate
-        if self._rates and (level := level_of(message)) is not None:
-            rate = self._rates.get(level, rate)
-        if rate >= 1 or self._chance(message) < rate or (self._always and self._always(message)):
+        level = level_of(message) if self._rates else None
+        if self._is_chosen(level, value_at(message, self.key) if self.key else None):
             return message
-        return None
+        return message if self._always and self._always.holds(message) else None
 
-    def _chance(self, message: Any) -> float:
-        """A number from 0 up to 1, the same for the same value of the key."""
-        value = value_at(message, self.key) if self.key else None
+    def _is_chosen(self, level: float | None, value: Any) -> bool:
+        """Whether its level, and the value of the key or chance, let a message pass."""
+        rate = self.rate if level is None else self._rates.get(level, self.rate)
+        if rate >= 1:
+            return True
         if value is None:
-            return self._random()
-        return crc32(str(value).encode(errors="replace")) / _BUCKETS
+            return self._random() < rate
+        # From 0 up to 1, the same for the same value.
+        return crc32(str(value).encode(errors="replace")) / _BUCKETS < rate

@@ -27,7 +27,7 @@ from message_passing.network.engine_input import (
     LAST_ANSWERS,
     LONGEST_PAUSE,
     LOOK,
-    EngineInput,
+    LeasingInput,
 )
 from message_passing.options import option
 
@@ -38,7 +38,7 @@ with needs_extra("jetstream"):
     from nats.errors import Error as NatsError
 
 
-class JetStreamInput(JetStreamComponent, EngineInput):
+class JetStreamInput(JetStreamComponent, LeasingInput):
     """Receives messages from a stream of NATS JetStream, as a durable consumer that any number of nodes share.
 
     Each message goes to one of the nodes, and is acknowledged once the chain is done with it; before that, another
@@ -64,12 +64,6 @@ class JetStreamInput(JetStreamComponent, EngineInput):
     deliver_policy: Literal["all", "new"] = option(
         default="all",
         description="Where a new consumer begins: with the first message, or the next.",
-    )
-    ack_wait: float = option(
-        default=30.0,
-        ge=1,
-        description="Seconds after which the messages of a node that has died, or is cut off, go to other nodes. A"
-        " chain that takes longer tells the server that it is still working.",
     )
     max_ack_pending: int = option(
         default=10_000,

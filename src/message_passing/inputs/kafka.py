@@ -9,8 +9,8 @@ from message_passing.clock import monotonic
 from message_passing.errors import PeerError
 from message_passing.kafka.consuming import ConsumerThread
 from message_passing.kafka.options import KafkaComponent
-from message_passing.kafka.records import RecordWindow
 from message_passing.kafka.topics import TopicKeeper
+from message_passing.kafka.window import RecordWindow
 from message_passing.network.engine_input import LOOK, EngineInput
 from message_passing.network.room import RoomEstimate
 from message_passing.options import option

@@ -13,7 +13,7 @@ from message_passing.flow import Input
 from message_passing.network.backoff import RetryLater, pause_after
 from message_passing.network.engine_input import FIRST_PAUSE
 from message_passing.options import option
-from message_passing.redis.entries import as_text
+from message_passing.redis.entries import require_bytes
 from message_passing.redis.options import RedisPubSubComponent
 from message_passing.redis.reasons import redis_reason
 
@@ -117,7 +117,7 @@ class RedisInput(RedisPubSubComponent, Input):
     async def _take(self, answer: Sequence[Any]) -> None:
         kind = answer[0]
         if kind in (b"message", b"pmessage"):
-            await self._waiting.put(as_text(answer[-1]))
+            await self._waiting.put(require_bytes(answer[-1]))
         elif kind in (b"subscribe", b"psubscribe"):
             self._trouble = ""
 

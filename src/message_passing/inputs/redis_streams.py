@@ -17,7 +17,7 @@ from message_passing.network.engine_input import (
     LAST_ANSWERS,
     LONGEST_PAUSE,
     LOOK,
-    EngineInput,
+    LeasingInput,
 )
 from message_passing.options import option
 from message_passing.redis.entries import MESSAGE_FIELD, EntryWindow, StreamEntry
@@ -29,7 +29,7 @@ with needs_extra("redis"):
     from redis.exceptions import ResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
 _BLOCK = 0.2
 """Seconds that the server waits for new entries before it says that there are none."""
@@ -47,7 +47,7 @@ _TOGETHER = 0.005
 """Seconds within which acknowledgements are sent together: each command costs as much as many lines."""
 
 
-class RedisStreamsInput(RedisStreamComponent, EngineInput):
+class RedisStreamsInput(RedisStreamComponent, LeasingInput):
     """Receives messages from a stream of Redis, as a consumer group that any number of nodes share.
 
     Each message goes to one of the nodes, and is acknowledged (XACK) once the chain is done with it; if a node dies
@@ -65,12 +65,6 @@ class RedisStreamsInput(RedisStreamComponent, EngineInput):
     start: Literal["all", "new"] = option(
         default="all",
         description="Where a new group begins: with the first message, or the next.",
-    )
-    ack_wait: float = option(
-        default=30.0,
-        ge=1,
-        description="Seconds after which the messages of a node that has died, or is cut off, go to other nodes. A"
-        " chain that takes longer tells the server that it is still working.",
     )
     delete: bool = option(
         default=False,
@@ -164,19 +158,18 @@ class RedisStreamsInput(RedisStreamComponent, EngineInput):
             self._entries.freed.clear()
             await self.wait_for(self._entries.freed, LOOK)
             return
-        for entry in await self._group.read(self._reading, count, _BLOCK):
-            self._receive(entry)
+        self._receive(await self._group.read(self._reading, count, _BLOCK))
 
-    def _receive(self, entry: StreamEntry) -> None:
-        if not self._entries.is_new(entry):
-            return
-        if entry.fault:
-            self._entries.keep(entry)
-            self.bury(entry, EncodingError(entry.fault), [entry.rest])
-            return
-        if entry.others:
-            self._leave_out(entry.others)
-        self._entries.admit(entry)
+    def _receive(self, entries: Sequence[StreamEntry]) -> None:
+        self._entries.saw(entries)
+        for entry in filter(self._entries.is_new, entries):
+            if entry.fault:
+                self._entries.keep(entry)
+                self.bury(entry, EncodingError(entry.fault), [entry.rest])
+            else:
+                if entry.others:
+                    self._leave_out(entry.others)
+                self._entries.admit(entry)
         self.arrival.set()
 
     def _leave_out(self, names: str) -> None:
@@ -218,8 +211,7 @@ class RedisStreamsInput(RedisStreamComponent, EngineInput):
         if not (count := self._entries.room()):
             return
         found = await self._group.claim(min(count, 100), self.ack_wait)
-        for entry in found.entries:
-            self._receive(entry)
+        self._receive(found.entries)
         if found.removed:
             self._report_removed(found.removed)
         if found.more:
@@ -239,6 +231,6 @@ class RedisStreamsInput(RedisStreamComponent, EngineInput):
         self.report(PeerError(f"{self._where()}{text}{since}: lost"))
 
     def problems(self) -> list[str]:
-        """See `EngineInput`: and that the stream cannot be read."""
+        """See `LeasingInput`: and that the stream cannot be read."""
         found = super().problems()
         return [*dict.fromkeys(self._troubles.values()), *found]

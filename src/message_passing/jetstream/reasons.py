@@ -8,7 +8,7 @@ from message_passing.errors import EncodingError, MessageError
 from message_passing.escaping import one_line
 from message_passing.network.backoff import RetryLater
 from message_passing.network.listener_probe import NATS
-from message_passing.network.reasons import CLOSED, NO_ANSWER, NOT_WANTED, network_reason
+from message_passing.network.reasons import CLOSED_BY_SERVER, NO_ANSWER, NOT_WANTED, network_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ _WORDS = {
     "authorization failed": _REFUSED,
     "Secure Connection - TLS Required": "the server requires TLS: use tls:// in `servers`",
     "maximum connections exceeded": "the server has as many connections as it accepts",
-    "unexpected EOF": CLOSED,
+    "unexpected EOF": CLOSED_BY_SERVER,
     "empty response from server": NO_NATS_SERVER,
     "info message, json parse error": NO_NATS_SERVER,
     "stale connection": "the server did not answer",

@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError, needs_extra
 from message_passing.kafka.reasons import MISSING, NO_TOPIC, kafka_reason
-from message_passing.kafka.records import (
-    KafkaRecord,
-    PartitionOffsets,
-    RecordWindow,
-    records_of,
-    without_gaps,
-)
+from message_passing.kafka.records import KafkaRecord, PartitionOffsets, records_of, without_gaps
 from message_passing.kafka.topics import ask_for_topic
 from message_passing.kafka.watch import ClientWatch
 from message_passing.network.backoff import pause_after
@@ -30,6 +24,7 @@ if TYPE_CHECKING:
 
     from message_passing.kafka.topics import TopicKeeper
     from message_passing.kafka.watch import PartitionStatistics
+    from message_passing.kafka.window import RecordWindow
     from message_passing.network.room import RoomEstimate
 
 _POLL = 0.1

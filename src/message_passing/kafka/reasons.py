@@ -7,7 +7,7 @@ import re
 from message_passing.errors import OpenError, needs_extra
 from message_passing.escaping import one_line
 from message_passing.network.listener_probe import KAFKA
-from message_passing.network.reasons import CLOSED, NO_ANSWER, NOT_WANTED
+from message_passing.network.reasons import CLOSED_BY_SERVER, NO_ANSWER, NOT_WANTED
 
 with needs_extra("kafka"):
     from confluent_kafka import KafkaError, KafkaException
@@ -74,10 +74,10 @@ _WORDS = {
     "broker certificate could not be verified": _CERTIFICATE,
     "handshake failed": "TLS failed: is this a port for TLS, and does the broker want a certificate (tls_cert)?",
     "SSL handshake": "TLS failed: is this a port for TLS, and does the broker want a certificate (tls_cert)?",
-    "Connection reset by peer": CLOSED,
-    "Broken pipe": CLOSED,
-    "connection closed by peer": CLOSED,
-    "Disconnected": CLOSED,
+    "Connection reset by peer": CLOSED_BY_SERVER,
+    "Broken pipe": CLOSED_BY_SERVER,
+    "connection closed by peer": CLOSED_BY_SERVER,
+    "Disconnected": CLOSED_BY_SERVER,
 }
 """What librdkafka says about a connection, and what it means; the first that fits."""
 

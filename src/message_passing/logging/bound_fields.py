@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from message_passing.logging.ambient import bound
-from message_passing.logging.entry import plain, size_of, within
+from message_passing.logging.entry import plain, size_of, truncated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +61,7 @@ def _within(value: Any, room: int) -> Any:
     if type(value) is str and len(value) <= room:
         return value
     found = plain(value, room)
-    return found if size_of(found) <= room + _CUT else within(found, room)
+    return found if size_of(found) <= room + _CUT else truncated(found, room)
 
 
 def extended(now: dict[str, Any] | None, given: Mapping[str, Any]) -> BoundFields:

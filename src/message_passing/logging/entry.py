@@ -254,18 +254,18 @@ def shortened(entry: Entry, limit: int) -> Entry:
         return entry
     entry.template = entry.template and cut(entry.template, limit // 8)
     for name in _RICH:
-        setattr(entry, name, within(getattr(entry, name), limit // 8))
+        setattr(entry, name, truncated(getattr(entry, name), limit // 8))
     return entry
 
 
-def within(value: Any, limit: int) -> Any:
+def truncated(value: Any, limit: int) -> Any:
     """A value cut to about `limit` characters: the texts in it, and as many of its items as there is room for."""
     if size_of(value) <= limit or isinstance(value, bool | int | float):
         return value
     if isinstance(value, dict):
         kept, left = {}, limit
         for name, item in value.items():
-            kept[cut(name, min(200, max(limit, 30)))] = within(item, max(left, 100))
+            kept[cut(name, min(200, max(limit, 30)))] = truncated(item, max(left, 100))
             left -= len(name) + min(size_of(item), max(left, 100))
             if left < 0:
                 break

@@ -21,7 +21,7 @@ from message_passing.metrics import lost_words
 _MOST_LOSSES = 200
 """Different losses (a reason and a level's name) that are counted separately; further ones have the level `other`."""
 
-CLOSED = "closed"
+HANDLER_CLOSED = "closed"
 """The reason of what is logged while the interpreter ends, by threads that it is about to stop: that is no news."""
 
 _LEVEL = 50
@@ -186,7 +186,7 @@ class Report:
         if self._interval == 0 or (not last and (self._interval is None or monotonic() < self._due)):
             return
         dropped, failed = losses.dropped, losses.failed
-        del dropped[CLOSED]
+        del dropped[HANDLER_CLOSED]
         total = dropped.total() + failed + sum(possibly.values())
         if total == self._told:
             return

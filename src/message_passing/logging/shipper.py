@@ -24,7 +24,7 @@ from message_passing.logging.encoders import own, senders
 from message_passing.logging.eviction import Eviction
 from message_passing.logging.flushing import Flush
 from message_passing.logging.intake import Load
-from message_passing.logging.losses import CLOSED, Losses, Report
+from message_passing.logging.losses import HANDLER_CLOSED, Losses, Report
 from message_passing.logging.queue_worker import QueueWorker
 from message_passing.logging.snapshot import WEIGHT, level_of_item
 from message_passing.logging.stderr import say
@@ -202,7 +202,7 @@ class Shipper:
         self._load.taken += weight
         reason = UNSENT if self.closed else QUEUE_FULL
         if self.ended and threading.current_thread() is not threading.main_thread():
-            reason = CLOSED
+            reason = HANDLER_CLOSED
         self._losses.refuse(reason, level)
         if not self.closed and not self.worker.thread_works():
             self.worker.attend()

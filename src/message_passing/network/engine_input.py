@@ -181,3 +181,14 @@ class EngineInput(Input):
         if self._losses:
             found.append("the chain lost messages, which will be redelivered; later ones wait until then")
         return found
+
+
+class LeasingInput(EngineInput):
+    """One that has each message for a time, and tells the engine where its chain takes longer."""
+
+    ack_wait: float = option(
+        default=30.0,
+        ge=1,
+        description="Seconds after which the messages of a node that has died, or is cut off, go to other nodes. A"
+        " chain that takes longer tells the server that it is still working.",
+    )

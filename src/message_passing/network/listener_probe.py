@@ -61,7 +61,7 @@ _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class DetectedServer:
     """What listens at an address.
 
     Attributes:
@@ -86,16 +86,16 @@ class ListenerCheck:
             how_to_encrypt: what to write for TLS.
         """
         self._wanted, self._how_to_encrypt = wanted, how_to_encrypt
-        self._known: dict[str, tuple[float, Listener]] = {}
+        self._known: dict[str, tuple[float, DetectedServer]] = {}
 
-    def find(self, address: str, *, again: float = _AGAIN) -> Listener:
+    def find(self, address: str, *, again: float = _AGAIN) -> DetectedServer:
         """What listens there; it waits.
 
         Args:
             address: with a port; a scheme before it does not matter.
             again: seconds after which it is asked again.
         """
-        at, found = self._known.get(address, (-math.inf, Listener()))
+        at, found = self._known.get(address, (-math.inf, DetectedServer()))
         if monotonic() - at >= again:
             parts = urlsplit(address if "://" in address else f"//{address}")
             found = probe_listener(parts.hostname or "", parts.port or 0)
@@ -126,7 +126,7 @@ class ListenerCheck:
         return ""
 
 
-def probe_listener(host: str, port: int, seconds: float = PROBE_TIMEOUT) -> Listener:
+def probe_listener(host: str, port: int, seconds: float = PROBE_TIMEOUT) -> DetectedServer:
     """Find out what listens there; it waits.
 
     Args:
@@ -141,7 +141,7 @@ def probe_listener(host: str, port: int, seconds: float = PROBE_TIMEOUT) -> List
 
     kind, secured = _kind_of(plain, until)
     if kind:
-        return Listener(kind)
+        return DetectedServer(kind)
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing secret is sent
 
@@ -156,11 +156,11 @@ def probe_listener(host: str, port: int, seconds: float = PROBE_TIMEOUT) -> List
     except ssl.SSLError as error:
         # A server that speaks no TLS answers something else, or hangs up, which is no alert.
         secured = secured or "ALERT" in str(error.reason)
-        return Listener("", secured, wants_certificate=_wants_certificate(error))
+        return DetectedServer("", secured, wants_certificate=_wants_certificate(error))
     except OSError:
-        return Listener("", secured)
+        return DetectedServer("", secured)
     kind, wants = _kind_of(encrypted, until)
-    return Listener(kind, encrypted=True, wants_certificate=wants and not kind)
+    return DetectedServer(kind, encrypted=True, wants_certificate=wants and not kind)
 
 
 def _kind_of(connect: Callable[[], socket.socket], until: float) -> tuple[str, bool]:

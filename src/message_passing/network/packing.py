@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from message_passing.lines import LineBatch, MultiMessage, frames_of, has_frames, joined_lines, message_count
+from message_passing.lines import FRAME_TYPES, LineBatch, MultiMessage, frames_of, joined_lines, message_count
 from message_passing.zeromq.hop.packing import packed
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def payloads_of(messages: Sequence[bytes], most: int) -> Iterator[bytes]:
         messages: frames from `buffered_frames`, and others.
         most: the most bytes of a frame; what is larger by itself is a payload by itself.
     """
-    if not has_frames(messages):
+    if FRAME_TYPES.isdisjoint(map(type, messages)):
         yield from messages
         return
     waiting: list[MultiMessage] = []

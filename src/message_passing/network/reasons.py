@@ -6,7 +6,7 @@ import socket
 import ssl
 
 NO_ANSWER = "no answer in time"
-CLOSED = "the server closed the connection"
+CLOSED_BY_SERVER = "the server closed the connection"
 NOT_WANTED = "what listens there is no "
 """How the sentence begins that something else listens there."""
 
@@ -25,7 +25,7 @@ def network_reason(error: BaseException) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "connection refused: no server listens there"
     if isinstance(error, ConnectionError):
-        return CLOSED
+        return CLOSED_BY_SERVER
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return ""
@@ -33,4 +33,6 @@ def network_reason(error: BaseException) -> str:
 
 def says_little(reason: str) -> bool:
     """Whether this leaves open why a server cannot be used: it may be something else (see `listener_probe`)."""
-    return not reason or any(text in reason for text in (NO_ANSWER, CLOSED, NOT_WANTED, "TLS failed"))
+    return not reason or any(
+        text in reason for text in (NO_ANSWER, CLOSED_BY_SERVER, NOT_WANTED, "TLS failed")
+    )

@@ -42,8 +42,11 @@ class StreamEntry(Received):
         Raises:
             TypeError: one of these is no text.
         """
-        key = as_text(key)
-        given = dict(zip(fields[::2], fields[1::2], strict=False))
+        key = require_bytes(key)
+        # The usual one has one field, for which nothing else need be made.
+        given = (
+            {fields[0]: fields[1]} if len(fields) == 2 else dict(zip(fields[::2], fields[1::2], strict=False))
+        )
         self.fault = self.others = ""
         body = given.get(_FRAME, given.get(_MESSAGE))
         if body is None:
@@ -51,7 +54,7 @@ class StreamEntry(Received):
                 f"an entry without a field {MESSAGE_FIELD!r} or {FRAME_FIELD!r}: it has {_names(given)}"
             )
         else:
-            as_text(body)
+            require_bytes(body)
             if len(fields) > 2:
                 names = fields[::2]
                 if names.count(_MESSAGE) + names.count(_FRAME) > 1:
@@ -62,7 +65,7 @@ class StreamEntry(Received):
         super().__init__(key, body, sum(map(len, fields)), 1, monotonic(), lines=_FRAME in given)
 
 
-def as_text(given: object) -> bytes:
+def require_bytes(given: object) -> bytes:
     """What the server gave, if it is a text.
 
     Raises:
@@ -114,9 +117,13 @@ class EntryWindow(ConsumerWindow[StreamEntry]):
         """How many entries may be requested."""
         return 0 if self.stopping else self._estimate.room(len(self._open), self._open_bytes)
 
+    def saw(self, entries: Sequence[StreamEntry]) -> None:
+        """Learn from what has come how much there is room for."""
+        if entries:
+            self._estimate.saw(sum([entry.size for entry in entries]) / len(entries), len(entries))
+
     def is_new(self, entry: StreamEntry) -> bool:
         """Whether it is to be passed on: it is neither here, nor has it been settled, nor is nothing wanted."""
-        self._estimate.saw(entry.size)
         if known := self._open.get(entry.key):
             known.deliveries, known.told = entry.deliveries, entry.told
             self.duplicates += 1

@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from message_passing.errors import needs_extra
-from message_passing.redis.entries import StreamEntry, as_text
+from message_passing.redis.entries import StreamEntry, require_bytes
 
 with needs_extra("redis"):
     from redis.exceptions import ResponseError
@@ -216,7 +216,7 @@ def _claimed(answer: list[Any]) -> tuple[bytes, list[StreamEntry], int]:
     """Where to go on, what is there, and how many are no longer."""
     entries = [StreamEntry(*one) for one in answer[1] if one and one[1] is not None]
     removed = len(answer[1]) - len(entries)  # Redis 6.2 gives nothing in their place, and goes on having them
-    return as_text(answer[0]), entries, removed + (len(answer[2]) if len(answer) > 2 else 0)
+    return require_bytes(answer[0]), entries, removed + (len(answer[2]) if len(answer) > 2 else 0)
 
 
 def _deliveries(told: list[list[Any]]) -> int:
@@ -224,7 +224,7 @@ def _deliveries(told: list[list[Any]]) -> int:
 
 
 def _keys(told: list[list[Any]]) -> list[bytes]:
-    return [as_text(one[0]) for one in told]
+    return [require_bytes(one[0]) for one in told]
 
 
 def pairs(flat: list[Any]) -> dict[bytes, Any]:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 from message_passing.errors import OpenError, needs_extra
 from message_passing.escaping import one_line
 from message_passing.network.listener_probe import REDIS
-from message_passing.network.reasons import CLOSED, NO_ANSWER, NOT_WANTED, ODD_ANSWER, network_reason
+from message_passing.network.reasons import (
+    CLOSED_BY_SERVER,
+    NO_ANSWER,
+    NOT_WANTED,
+    ODD_ANSWER,
+    network_reason,
+)
 
 with needs_extra("redis"):
     from redis.exceptions import ConnectionError as RedisConnectionError
@@ -46,7 +52,7 @@ _WORDS = {
     "unknown command": "the server does not know this command: streams need Redis 6.2 or newer",
     "DB index is out of range": "the server has no database with this number (the end of `url`)",
     "Error setting client name": NO_REDIS,
-    "Connection closed by server": CLOSED,
+    "Connection closed by server": CLOSED_BY_SERVER,
 }
 """What the server or the library says, and what it means for the user."""
 

@@ -17,9 +17,9 @@ from message_passing.spool.rows import (
     corrupt,
     frame_of,
     is_corrupt,
+    spool_version,
     unpack_runs,
 )
-from message_passing.spool.store import spool_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,6 +13,11 @@ from message_passing.paths import load_own
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+SPOOL_VERSION = 1
+"""Of the tables: `PRAGMA user_version`."""
+
+_SPOOL_TABLES = {"frames", "damaged", "facts"}
+
 PAGE_BYTES = 16384
 """The version of the database format."""
 
@@ -177,6 +182,25 @@ def unpack_runs(facts: Mapping[str, Any]) -> Numbering:
     if not runs or list(runs) != sorted(runs):
         raise corrupt("its ids are not in order")
     return runs
+
+
+def spool_version(db: sqlite3.Connection) -> int:
+    """The version of the spool that a database is; 0 if it is empty.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+        NewerSpoolError, NoSpoolError: see there.
+    """
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables and not version:
+        return 0
+    # Any program may count its versions there.
+    if version <= 0 or not tables >= _SPOOL_TABLES:
+        raise NoSpoolError
+    if version > SPOOL_VERSION:
+        raise NewerSpoolError
+    return version
 
 
 def is_corrupt(error: sqlite3.Error) -> bool:

@@ -29,7 +29,7 @@ from message_passing.spool.rows import (
     estimate,
     is_corrupt,
 )
-from message_passing.spool.store import SpoolStore
+from message_passing.spool.store import MOST_DAMAGED, SpoolStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -437,7 +437,8 @@ class Spool:
             self._say(
                 "row",
                 f"{plural(sum(count for _, count, _ in damaged))} in the spool {str(self.directory)!r} cannot be "
-                "sent, because their checksums are wrong: they are set aside there, in the table `damaged`",
+                "sent, because their checksums are wrong: they are set aside there, in the table `damaged`, which "
+                f"keeps the last {MOST_DAMAGED} frames",
             )
         return True
 
@@ -516,7 +517,8 @@ class Spool:
     def _go_on_without_room(self) -> None:
         """Continue without room to store: stored frames can be sent, and there may be room for removing them.
 
-        Removing needs room, too. Where there is none, the files are removed once all their frames were sent.
+        Removing needs room, too, and so does emptying SQLite's log, which may be what has filled the disk. Where
+        there is none, the files are removed once all their frames were sent.
         """
         with contextlib.suppress(sqlite3.Error):
             self._read_on()
@@ -525,14 +527,17 @@ class Spool:
         try:
             self._store.commit([], trimmed)
         except sqlite3.Error:
-            if not self._store.is_open or len(trimmed) < self._store.content.frames:
-                return
-            try:
-                self._store.begin_empty()
-            except (OSError, sqlite3.Error):
-                return
-        with self._changed:
-            del self._trimmed[: len(trimmed)]
+            emptied, left = False, self._store.content.frames - len(trimmed)
+        else:
+            emptied, left = self._store.empty_log(), self._store.content.frames
+            with self._changed:
+                del self._trimmed[: len(trimmed)]
+        if emptied or left > 0 or not self._store.is_open:
+            return
+        with contextlib.suppress(OSError, sqlite3.Error):
+            self._store.begin_empty()
+            with self._changed:
+                self._trimmed = [one for one in self._trimmed if one not in trimmed]
 
     def _begin_anew(self) -> None:
         """Start over after the database turned out to be damaged: its frames in memory are kept."""

@@ -21,6 +21,7 @@ from message_passing.spool.rows import (
     PAGE_BYTES,
     SELECT_FRAMES,
     SENDER_BYTES,
+    SPOOL_VERSION,
     Content,
     NewerSpoolError,
     NoSpoolError,
@@ -32,15 +33,13 @@ from message_passing.spool.rows import (
     measure,
     pack_runs,
     ranges,
+    spool_version,
     unpack_runs,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
-
-SPOOL_VERSION = 1
-"""Of the tables: `PRAGMA user_version`."""
 
 MOST_NUMBERINGS = 1000
 """Numbering of which something is still in the spool and that have ids of their own; further ones share the last."""
@@ -54,7 +53,7 @@ _CACHE_KIB = 8192
 _SHRINK_PAGES = 4000
 """Pages that an empty spool keeps at most."""
 
-_MOST_DAMAGED = 100
+MOST_DAMAGED = 100
 """Rows that are kept after they were set aside; of more, the last ones."""
 
 MOST_ASIDE = 10
@@ -71,8 +70,6 @@ PRAGMA journal_size_limit = {_CHECKPOINT_PAGES * PAGE_BYTES};
 PRAGMA cache_size = -{_CACHE_KIB};
 """
 
-_SPOOL_TABLES = {"frames", "damaged", "facts"}
-
 _COLUMNS = """time REAL NOT NULL, count INTEGER NOT NULL, lines INTEGER NOT NULL,
     crc INTEGER NOT NULL, body BLOB NOT NULL"""
 
@@ -81,25 +78,6 @@ CREATE TABLE frames (sequence INTEGER PRIMARY KEY, {_COLUMNS});
 CREATE TABLE damaged (sequence INTEGER PRIMARY KEY, {_COLUMNS});
 CREATE TABLE facts (name TEXT PRIMARY KEY, value NOT NULL);
 """
-
-
-def spool_version(db: sqlite3.Connection) -> int:
-    """The version of the spool that a database is; 0 if it is empty.
-
-    Raises:
-        sqlite3.Error: it cannot be read.
-        NewerSpoolError, NoSpoolError: see there.
-    """
-    version: int = db.execute("PRAGMA user_version").fetchone()[0]
-    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not tables and not version:
-        return 0
-    # Any program may count its versions there.
-    if version <= 0 or not tables >= _SPOOL_TABLES:
-        raise NoSpoolError
-    if version > SPOOL_VERSION:
-        raise NewerSpoolError
-    return version
 
 
 class SpoolStore:
@@ -437,7 +415,7 @@ class SpoolStore:
             db.execute(
                 "DELETE FROM damaged WHERE sequence NOT IN "
                 "(SELECT sequence FROM damaged ORDER BY sequence DESC LIMIT ?)",
-                (_MOST_DAMAGED,),
+                (MOST_DAMAGED,),
             )
             db.execute("COMMIT")
         except BaseException:
@@ -486,6 +464,13 @@ class SpoolStore:
         db = self._open_db
         if db.execute("PRAGMA freelist_count").fetchone()[0] > _SHRINK_PAGES:
             self.vacuum()
+
+    def empty_log(self) -> bool:
+        """Move what is in SQLite's log to the database, and release its space; whether that was possible."""
+        try:
+            return not self._open_db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.Error:
+            return False
 
     def vacuum(self) -> None:
         """Make the file as small as it can be.

@@ -108,9 +108,8 @@ class ConnectionHealth:
         self._visitors: dict[str, int] = {}
         self._visit, self._visit_at = "", -math.inf  # the note about one of them
         self._hasty = ""  # the note that a peer may not fit, while none has connected
-        self._busy_since = self._alive_since = (
-            math.inf
-        )  # with a connection; with one that completed the handshake
+        self._busy_since = math.inf  # with a connection; and
+        self._alive_since = math.inf  # with one that completed the handshake
         self._probing: threading.Thread | None = None
         self._looked = 0.0
         self._problems: tuple[str, ...] = ()
@@ -271,10 +270,11 @@ class ConnectionHealth:
             if link.greeting.is_old:  # they send, and a successful handshake is never reported
                 return ""
         obstacle = link.attempts.obstacle
-        if not obstacle:
-            obstacle = "the host name is being looked up" if host_name(link.endpoint) else "not connected"
-        advice = _ADVICE.get(link.attempts.kind, "").format(who=other_end(self._ours))
-        return f"{obstacle}: {advice}" if advice else obstacle
+        if not (name := host_name(link.endpoint)) and link.attempts.kind == "unknown":
+            return "no socket can be opened for it: check whether this process has file descriptors left (ulimit -n)"
+        obstacle = obstacle or ("the host name is being looked up" if name else "not connected")
+        advice = _ADVICE.get(link.attempts.kind, "")
+        return f"{obstacle}: {advice.format(who=other_end(self._ours))}" if advice else obstacle
 
     def _probe(self, link: _Link, now: float) -> None:
         """Probe the peer, in a thread, where a connection is established but no handshake completes."""

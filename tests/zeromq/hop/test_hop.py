@@ -165,14 +165,14 @@ def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
         assert ledger.execute("SELECT * FROM losses").fetchall() == []
 
 
-def test_rejected_messages_are_not_sent_again(tmp_path: Path) -> None:
-    """What is no JSON is reported by the receiver, once, and acknowledged with the rest."""
+def test_rejected_and_removed_messages_are_not_sent_again(tmp_path: Path) -> None:
+    """What is no JSON is reported by the receiver, once; that, and what a filter removes, is acknowledged."""
     endpoint, file = f"tcp://127.0.0.1:{free_port()}", tmp_path / "out"
-    with receiver(endpoint, file) as receiving:
+    with receiver(endpoint, file, *part("filter", "Where", condition="n < 3")) as receiving:
         words = [*part("input", "STDIN"), "--decoder", "Null", "--encoder", "Null"]
         output = part("output", "ZeroMQ", connect=endpoint, socket_type="DEALER")
         with node(*words, *output) as sending:
-            sending.write(b'{"n":1}\nno JSON\n{"n":2}\n')
+            sending.write(b'{"n":1}\nno JSON\n{"n":3}\n{"n":2}\n')
             assert sending.end()[0] == 0
         _, _, err = receiving.stop()
     assert written(file) == [1, 2]

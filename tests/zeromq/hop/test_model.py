@@ -14,7 +14,7 @@ import pytest
 from message_passing.zeromq.hop import consumer as consumer_module
 from message_passing.zeromq.hop.consumer import MOST_REMEMBERED, Consumer, Delivered, SenderMemory
 from message_passing.zeromq.hop.delivery_state import MOST_REPLIES
-from message_passing.zeromq.hop.frames import Ack, Data, Hello, Ping, ProtocolError, Ready, decode, within
+from message_passing.zeromq.hop.frames import Ack, Data, Hello, Ping, ProtocolError, Ready, decode, in_ranges
 from message_passing.zeromq.hop.producer import Producer
 
 if TYPE_CHECKING:
@@ -416,7 +416,7 @@ def test_numbers_are_found_in_whatever_ranges(seed: int) -> None:
     ranges = [(first, first + dice.choice([0, 1, 5, 1 << 63])) for first in dice.choices(range(200), k=seed)]
     ranges += [(first + 1000, first + 1000) for first in dice.choices(range(200), k=seed)]
     numbers = dice.sample(range(300), 100)
-    assert within(numbers, ranges) == [n for n in numbers if any(a <= n <= b for a, b in ranges)]
+    assert in_ranges(numbers, ranges) == [n for n in numbers if any(a <= n <= b for a, b in ranges)]
 
 
 @pytest.mark.parametrize("frames", [1, 1 << 31])

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 from message_passing.cli.command import Command, number_type
 from message_passing.cli.poller import Poller
 from message_passing.cli.terminal import is_terminal, let_go, print_out
+from message_passing.conditions import Condition
 from message_passing.environment import from_environment
-from message_passing.errors import OpenError, needs_extra
+from message_passing.errors import OpenError, OptionError, needs_extra
 from message_passing.escaping import ascii_json
 from message_passing.paths import load_own
 
@@ -38,6 +39,7 @@ examples:
   message-passing top                              all nodes of yours with --control
   message-passing top 4711 http://logs:9090 --token env:TOKEN
   message-passing top --once                       a snapshot, for a pipe or an email
+  message-passing top --where 'lost > 0 or utilization > 0.8'
   message-passing top --json | jq .components[].in_rate
 
 keys: q quits, s sorts senders by losses, idle time, number or name, p pauses. exit status of --once: 0 all
@@ -55,13 +57,22 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token", default="", help="their --http_token, or env:NAME")
     parser.add_argument("--interval", type=_interval, default=1.0, metavar="SECONDS", help="default 1")
     parser.add_argument("--sort", choices=_ORDERS, default="lost", help="sort senders by this (default lost)")
+    parser.add_argument(
+        "--where",
+        metavar="CONDITION",
+        help="only components and senders for which this holds, by the fields that --json shows, as for Where",
+    )
     parser.add_argument("--once", action="store_true", help="print a snapshot, without colours, and exit")
     parser.add_argument("--json", action="store_true", help="the states as JSON lines")
 
 
 def _run(given: argparse.Namespace) -> int:
     token = from_environment(given.token) if given.token else None
-    poller = Poller(given.targets, token, given.interval, given.sort)
+    try:
+        where = None if given.where is None else Condition(given.where)
+    except OptionError as error:
+        raise error.under("--where") from error
+    poller = Poller(given.targets, token, given.interval, given.sort, where)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with poller:

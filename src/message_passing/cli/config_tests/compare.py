@@ -41,7 +41,9 @@ def _same(expected: list[Any], got: list[Any]) -> bool:
     if len(expected) != len(got):
         return False
     return all(
-        as_text(message) == wanted if isinstance(wanted, str) else _canonical(message) == _canonical(wanted)
+        message_as_text(message) == wanted
+        if isinstance(wanted, str)
+        else _canonical(message) == _canonical(wanted)
         for wanted, message in zip(expected, got, strict=True)
     )
 
@@ -49,7 +51,7 @@ def _same(expected: list[Any], got: list[Any]) -> bool:
 def _difference(expected: list[Any], got: list[Any]) -> Iterator[str]:
     objects = any(not isinstance(one, str) for one in expected)
     before = [one if isinstance(one, str) else _canonical(one) for one in expected]
-    after = [_canonical(one) if objects else as_text(one) for one in got]
+    after = [_canonical(one) if objects else message_as_text(one) for one in got]
     for line in difflib.ndiff(_lines(before), _lines(after)):
         if not line.startswith("?"):
             yield line.rstrip("\n")
@@ -59,7 +61,7 @@ def _lines(messages: list[str]) -> list[str]:
     return [line for message in messages for line in (message.splitlines() or [""])]
 
 
-def as_text(message: Any) -> str:
+def message_as_text(message: Any) -> str:
     """A message as a line: bytes and text as they are, an object as JSON."""
     if isinstance(message, (bytes, bytearray, memoryview)):
         return bytes(message).decode("utf-8", "backslashreplace")
@@ -69,7 +71,7 @@ def as_text(message: Any) -> str:
 def _canonical(message: Any) -> str:
     """JSON with sorted keys, of an object or of text that is JSON; other text as it is."""
     if isinstance(message, (str, bytes, bytearray, memoryview)):
-        text = as_text(message)
+        text = message_as_text(message)
         try:
             message = json.loads(text)
         except (ValueError, RecursionError):

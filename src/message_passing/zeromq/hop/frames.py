@@ -210,7 +210,7 @@ def _ranges(packed: bytes) -> list[tuple[int, int]]:
     return found
 
 
-def within(numbers: Iterable[int], ranges: Sequence[tuple[int, int]]) -> list[int]:
+def in_ranges(numbers: Iterable[int], ranges: Sequence[tuple[int, int]]) -> list[int]:
     """Those numbers that are in a range, however many ranges there are, how long, and how they overlap."""
     lasts: list[int] = []  # of ranges that do not overlap, in order
     firsts: list[int] = []

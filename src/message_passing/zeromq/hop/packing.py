@@ -6,7 +6,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol
 
-from message_passing.lines import LineBatch, LineBlock, MultiMessage, has_frames, line_count
+from message_passing.lines import FRAME_TYPES, LineBatch, LineBlock, MultiMessage, line_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ def packed(messages: Sequence[bytes], *, plain: bool = False) -> Iterator[tuple[
         plain: it is known that none of them is a `MultiMessage`.
     """
     are_lines = isinstance(messages, LineBatch)
-    if not plain and not are_lines and has_frames(messages):
+    if not plain and not are_lines and not FRAME_TYPES.isdisjoint(map(type, messages)):
         for message in messages:
             yield message, message.lines if isinstance(message, MultiMessage) else 1, False
         return

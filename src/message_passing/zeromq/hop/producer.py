@@ -15,7 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from message_passing.zeromq.hop.delivery_state import Receiving, Unsettled, reply
-from message_passing.zeromq.hop.frames import Ack, Data, Hello, Ping, Pong, Ready, Unknown, within
+from message_passing.zeromq.hop.frames import Ack, Data, Hello, Ping, Pong, Ready, Unknown, in_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -198,7 +198,7 @@ class Producer:
         """What it is not working on, of what was sent before it was asked, did not arrive."""
         if not message.number or message.number != peer.question:
             return
-        working = set(within(peer.asked_about, message.working))
+        working = set(in_ranges(peer.asked_about, message.working))
         self._take_back(peer, [number for number in peer.asked_about if number not in working])
         peer.asked_about = ()
         for number in working & peer.on_way.keys():
@@ -210,7 +210,7 @@ class Producer:
         if sum(last - first + 1 for first, last in message.ranges) <= len(self._unsettled):
             numbers: Iterable[int] = chain.from_iterable(range(a, b + 1) for a, b in message.ranges)
         else:
-            numbers = within(self._unsettled, message.ranges)
+            numbers = in_ranges(self._unsettled, message.ranges)
         for number in numbers:
             entry = self._unsettled.get(number)
             if entry is None or key not in entry.had_by:  # it cannot have it
