@@ -13,8 +13,8 @@ from message_passing.jetstream.consumers import (
     ConsumerKeeper,
     ConsumerWish,
     has_all,
+    latest_given,
     most_deliveries,
-    place_of,
 )
 from message_passing.jetstream.options import CONSUMER_NAME, JetStreamComponent
 from message_passing.jetstream.pulling import Puller
@@ -167,7 +167,7 @@ class JetStreamInput(JetStreamComponent, LeasingInput):
         self._looks = 0
         self._ack_wait = found.config.ack_wait or self.ack_wait
         self._limit_deliveries(most_deliveries(found.config))
-        place = place_of(found)
+        place = latest_given(found)
         self._puller.bound(found.created, place, follows=has_all(found.config) and not self.streams.compacted)
         self._lag_at = 0.0
 

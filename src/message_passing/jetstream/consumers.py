@@ -94,7 +94,7 @@ def most_deliveries(found: Any) -> int:
     return max(0, found.max_deliver or 0)
 
 
-def place_of(found: ConsumerInfo) -> tuple[int, int]:
+def latest_given(found: ConsumerInfo) -> tuple[int, int]:
     """The latest message that a consumer has given to anybody: its numbers in the stream and of the consumer."""
     given = found.delivered
     return (int(given.stream_seq), int(given.consumer_seq)) if given else (0, 0)
@@ -130,7 +130,11 @@ class ConsumerKeeper:
         name = f"the consumer {self._wish.durable!r} of the stream {self._wish.stream!r}"
         try:
             found = await self._found(client)
-            place_of(found), most_deliveries(found.config), has_all(found.config)  # if it is an answer at all
+            (
+                latest_given(found),
+                most_deliveries(found.config),
+                has_all(found.config),
+            )  # if it is an answer at all
         except API_ERRORS as error:
             self.trouble = f"{name}: {api_reason(error)}"
             return None
