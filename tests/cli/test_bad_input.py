@@ -122,7 +122,8 @@ def test_a_missing_extra(folder: Path, package: str, extra: str, words: list[str
     program = f"import sys; sys.modules[{package!r}] = None; import message_passing.__main__"
     done = finished(*words, command=(sys.executable, "-W", "error", "-c", program), cwd=folder)
     what = f"{words[-2][2:]} {words[-1]!r}: " if place == "--encoder" else ""
-    text = f"this needs the package {package!r}: install it with `pip install 'message-passing[{extra}]'`"
+    name = {"yaml": "PyYAML"}.get(package, package)  # what the package index calls it
+    text = f"this needs the package {name!r}: install it with `pip install 'message-passing[{extra}]'`"
     assert done == (2, b"", f"message-passing: {place}: {what}{text}\n")
 
 

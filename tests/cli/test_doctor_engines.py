@@ -102,7 +102,7 @@ def test_a_nats_server(
     [
         ("", [], ("persistence", "appendonly yes", "")),
         ("", ["stream=new"], ("stream", "the first message will create it", "")),
-        ("", ["stream=logs"], ("group", "archive: 1 entries to be read, 0 not acknowledged", "start a node")),
+        ("", ["stream=logs"], ("group", "archive: 1 entry to be read, 0 not acknowledged", "start a node")),
         ("", ["stream=text"], ("stream", "is no stream: a string", "another name")),
         ("REPLICAOF 127.0.0.1 1|REPLICAOF NO ONE", [], ("role", "replica", "127.0.0.1:1")),
         ("CONFIG SET maxmemory 1|CONFIG SET maxmemory 0", [], ("memory", "of 1 bytes", "full")),

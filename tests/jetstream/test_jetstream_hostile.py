@@ -17,6 +17,7 @@ import pytest
 from engine_parts import numbers
 from message_passing.errors import OpenError
 from message_passing.inputs.jetstream import JetStreamInput
+from message_passing.jetstream import connection
 from message_passing.jetstream.diagnosis import JetStreamDiagnosis
 from message_passing.outputs.jetstream import JetStreamOutput
 from message_passing.testing import ListInput, free_port, running, wait_for
@@ -111,6 +112,36 @@ def test_what_says_odd_things_of_itself_is_no_nats_server_and_is_tried_again(tol
         with running(source):
             wait_for(lambda: len(tries) > 4, timeout=20)
     assert {text.partition(": ")[2] for text in tries} == {"what listens there is no NATS server"}
+
+
+def test_a_server_that_accepts_and_closes_is_tried_later_and_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that ends at once is one more failure: a thousand nodes do not connect ten times a second each."""
+    attempts: list[int] = []
+
+    def pause(attempt: int, *_: float) -> float:
+        attempts.append(attempt)
+        return 0.01
+
+    class Handler(socketserver.BaseRequestHandler):
+        """Greets, and goes."""
+
+        def handle(self) -> None:
+            """Say what is needed to be connected."""
+            with contextlib.suppress(OSError):
+                self.request.sendall(b'INFO {"max_payload":1048576,"headers":true}\r\n')
+                while b"PING" not in self.request.recv(65536):
+                    pass
+                self.request.sendall(b"PONG\r\n")
+
+    monkeypatch.setattr(connection, "pause_after", pause)
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as found:
+        found.daemon_threads = True
+        threading.Thread(target=found.serve_forever, args=(0.02,), daemon=True).start()
+        url = f"nats://127.0.0.1:{found.server_address[1]}"
+        with running(JetStreamInput(servers=url, stream="LOGS", durable="a", output_to=Kept(), error=Kept())):
+            wait_for(lambda: len(attempts) >= 3, timeout=20)
+        found.shutdown()
+    assert attempts[:3] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

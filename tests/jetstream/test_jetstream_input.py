@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import re
 import signal
 import threading
 from typing import TYPE_CHECKING, Any
@@ -242,6 +243,7 @@ def test_a_server_killed_and_started_again(server: NatsServer) -> None:
         wait_for(
             lambda: any("lost" in text or "not connected" in text for text in source.problems()), timeout=20
         )
+        wait_for(lambda: source.info()["lag"] is None, timeout=20)  # nobody knows
         to.settle()
         server.start()
         publish(server, numbers(500, 500), frame_bytes=400)
@@ -278,9 +280,10 @@ def test_a_consumer_that_exists_is_used_as_it_is_or_refused(server: NatsServer) 
     """A difference is reported, and one that cannot be used stays a problem."""
     publish(server, numbers(1))
     make = [
-        ConsumerConfig(durable_name="archive", ack_policy=AckPolicy.EXPLICIT, ack_wait=5, max_ack_pending=7),
+        ConsumerConfig(durable_name="archive", ack_wait=5, max_ack_pending=7, inactive_threshold=60),
         ConsumerConfig(durable_name="none", ack_policy=AckPolicy.NONE),
         ConsumerConfig(durable_name="push", deliver_subject="there", ack_policy=AckPolicy.EXPLICIT),
+        ConsumerConfig(durable_name="headers", headers_only=True),
     ]
     for config in make:
         server.ask(lambda context: context.add_consumer("LOGS", config))  # noqa: B023 - it is over at once
@@ -289,16 +292,106 @@ def test_a_consumer_that_exists_is_used_as_it_is_or_refused(server: NatsServer) 
     with running(source):
         wait_for(lambda: to.messages, timeout=20)
     assert (
-        "exists, and is used as it is: it has ack_wait 5.0, not 30.0; max_ack_pending 7, not 10000"
-        in reports(source)
+        "exists, and is used as it is: it has ack_wait 5.0, not 30.0; max_ack_pending 7, not 10000;"
+        " inactive_threshold 60.0, not none" in reports(source)
     )
     for name, said in (
         ("none", "its ack_policy is none: it must be explicit"),
         ("push", "it pushes its messages"),
+        ("headers", "it gives headers without what the messages contain"),
     ):
         source = receiver(server, Kept(), durable=name)
         with running(source):
             wait_for(lambda: said in "".join(source.problems()), timeout=20)  # noqa: B023 - it is over at once
+
+
+def test_what_a_consumer_of_others_gives_up_fails_here(server: NatsServer) -> None:
+    """Its server never delivers more often than its max_deliver: after that a message is a dead letter, not gone."""
+    publish(server, numbers(5), frames=False)
+    config = ConsumerConfig(durable_name="archive", max_deliver=2)
+    server.ask(lambda context: context.add_consumer("LOGS", config))
+    kept = Kept()
+    loses = Losing(wants=lambda message: message["n"] == 3, output_to=kept)
+    source = receiver(server, loses, dead_letters=True)
+    with running(source):
+        wait_for(lambda: "it was delivered 2 times" in reports(source), timeout=20)
+        wait_for(lambda: pending(server) == (0, 0), timeout=20)
+    assert set(numbers_in(kept)) == {0, 1, 2, 4}
+    assert (
+        "it has max_ack_pending 1000, not 10000; max_deliver 2: what the chain loses so often fails"
+        in reports(source)
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"max_batch": 10}, "409 Exceeded MaxRequestBatch of 10 (options window and window_bytes)"),
+        (
+            {"priority_groups": ["a"], "priority_policy": "overflow"},
+            "400 Bad Request - Priority Group missing",
+        ),
+        ({"pause_until": "2100-01-01T00:00:00Z"}, "is paused, and gives no messages"),
+    ],
+)
+def test_a_consumer_that_gives_nothing_is_said_and_not_asked_without_end(
+    server: NatsServer, config: dict[str, Any], said: str
+) -> None:
+    """It is there, and refuses what is requested, or is paused: whoever looks sees why nothing comes."""
+    publish(server, numbers(3))
+    asked = {"stream_name": "LOGS", "config": {"durable_name": "archive", "ack_policy": "explicit", **config}}
+
+    async def make(context: JetStreamContext) -> None:
+        client: Any = context._nc
+        await client.request("$JS.API.CONSUMER.CREATE.LOGS.archive", json.dumps(asked).encode())
+
+    server.ask(make)
+    source = receiver(server, Kept())
+    with running(source):
+        wait_for(lambda: said in "".join(source.problems()) and said in reports(source), timeout=20)
+        assert source._puller._number < 20
+        assert source.info()["lag"] == 1
+
+
+def test_what_is_removed_before_it_is_read_is_told(server: NatsServer) -> None:
+    """While a node is slow, and while none reads; what others are to read, or a stream compacts, is no loss."""
+    limits: dict[str, Any] = {"max_messages": 10, "discard": "old", "frames": False}
+    to = Holding()
+    given = {name: limits[name] for name in ("max_messages", "discard")}
+    source = receiver(server, to, window=2, **given)
+    publish(server, numbers(4), **limits)
+    with running(source):
+        wait_for(lambda: len(to.messages) == 2, timeout=20)
+        publish(server, numbers(100, 4), **limits)
+        wait_for(lambda: to.settle() and pending(server) == (0, 0), timeout=20)
+    assert len(to.messages) == 104 - sum(removed_of(reports(source)))
+    publish(server, numbers(50), **limits)
+    source = receiver(server, (kept := Kept()), **given)
+    with running(source):
+        wait_for(lambda: len(kept.messages) == 10, timeout=20)
+    assert removed_of(reports(source)) == [40]
+    for subject in ("logs.app", "logs.other"):
+        publish(server, numbers(10), subject=subject, **limits)
+    source = receiver(server, (kept := Kept()), durable="other", filter_subject="logs.other", **given)
+    with running(source):
+        wait_for(lambda: len(kept.messages) == 10, timeout=20)
+    assert removed_of(reports(source)) == []
+
+    async def compacted(context: JetStreamContext) -> None:
+        await context.add_stream(name="LAST", subjects=["last.*"], max_msgs_per_subject=1)
+        for subject in ("last.a", "last.b", "last.b"):
+            await context.publish(subject, b'{"n":1}')
+
+    server.ask(compacted)
+    source = receiver(server, (kept := Kept()), stream="LAST", create=False)
+    with running(source):
+        wait_for(lambda: len(kept.messages) == 2, timeout=20)
+    assert removed_of(reports(source)) == []
+
+
+def removed_of(text: str) -> list[int]:
+    """How many messages were reported as removed, each time."""
+    return [int(found) for found in re.findall(r"at least (\d+) messages? w\w+ removed from it", text)]
 
 
 def test_a_missing_stream_is_waited_for(server: NatsServer) -> None:

@@ -23,6 +23,8 @@ from support import Kept
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nats.js import JetStreamContext
+
     from nats_server import NatsServer
 
 DELIVERED, REJECTED, LOST = Outcome
@@ -200,6 +202,25 @@ def test_a_server_that_hangs_is_sent_everything_again(server: NatsServer) -> Non
     assert sorted(stored_numbers(server)) == list(range(200))
     helper.join()
     assert to.info()["duplicates"] >= 1
+
+
+def test_a_stream_that_keeps_nothing_or_does_not_say_what_it_has(server: NatsServer) -> None:
+    """With retention `interest`, what nobody wants is gone: that is reported; without acknowledgements it waits."""
+    to = output(server.url, retention="interest")
+    assert deliver(to, [numbers(3)]) == [DELIVERED]
+    assert "has no consumer: what is published before somebody reads it is gone" in reports(to)
+
+    async def silent(context: JetStreamContext) -> None:
+        await context.pull_subscribe("logs.app", "archive", stream="LOGS")
+        await context.add_stream(name="SILENT", subjects=["silent"], no_ack=True)
+
+    server.ask(silent)
+    to = output(server.url, retention="interest")
+    assert deliver(to, [numbers(3)]) == [DELIVERED]
+    assert reports(to) == ""
+    to = output(server.url, stream="SILENT", subject="silent", create=False, attempts=1)
+    assert deliver(to, [numbers(1)]) == [LOST]
+    assert "acknowledges nothing (its no_ack)" in reports(to)
 
 
 def test_a_full_stream_makes_it_wait_until_there_is_room(server: NatsServer) -> None:

@@ -7,12 +7,13 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import KafkaError
+from confluent_kafka import OFFSET_INVALID, KafkaError, TopicPartition
 
 from engine_parts import Holding, Losing, numbers, numbers_in, reports
 from kafka_broker import FRAME, Tansu
 from message_passing.codecs.json import JSONDecoder
 from message_passing.inputs.kafka import KafkaInput
+from message_passing.kafka import consuming
 from message_passing.outputs.kafka import KafkaOutput
 from message_passing.testing import ListInput, run_input, running, wait_for
 from nodes import OURS, Node
@@ -21,6 +22,8 @@ from support import Kept
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import pytest
 
     from kafka_broker import MockCluster, Questions
     from message_passing.flow import Output
@@ -149,6 +152,7 @@ def test_brokers_that_are_away_and_a_topic_that_is_missing_need_no_hand(cluster:
         wait_for(lambda: len(kept.messages) == 1 and not source.problems(), timeout=30)
         cluster.down()
         wait_for(lambda: "no server listens there" in str(source.problems()), timeout=20)
+        wait_for(lambda: source.info()["lag"] is None, timeout=20)  # nobody knows
         cluster.up()
         cluster.put([b'{"n":1}'])
         wait_for(lambda: len(kept.messages) == 2 and not source.problems(), timeout=20)
@@ -190,6 +194,70 @@ def test_what_is_removed_before_it_is_read_is_told(cluster: MockCluster) -> None
     with running(source):
         wait_for(lambda: len(kept.messages) == 5, timeout=20)
         wait_for(lambda: "25 records were removed from partition 0" in reports(source), timeout=20)
+
+
+def test_a_group_that_began_with_what_was_new_misses_nothing_of_what_is_left(cluster: MockCluster) -> None:
+    """If its place was removed, it goes on with the first record that is there, not with the next one."""
+    cluster.commit("archive", 0, 0)
+    cluster.put([b'{"n":%d}' % number for number in range(40)], partition=0)
+    cluster.remove("logs", 0, 35)
+    kept = Kept()
+    source = receiver(cluster, kept, start="new")
+    with running(source):
+        wait_for(lambda: len(kept.messages) == 5, timeout=20)
+        wait_for(lambda: "35 records were removed from partition 0" in reports(source), timeout=20)
+        wait_for(lambda: source.info()["lag"] == 0, timeout=20)
+    assert numbers_in(kept) == [*range(35, 40)]
+
+
+def test_a_partition_that_was_added_later_is_read_from_its_beginning() -> None:
+    """Also by a group that began with what was new: all that is in such a partition is."""
+    source = KafkaInput(topic="logs", group="archive", start="new", output_to=Kept())
+    asked: dict[int, int] = {}
+
+    class Library:
+        """What the thread asks."""
+
+        def committed(self, places: list[Any], timeout: float) -> list[Any]:
+            """The group has never been here."""
+            return places
+
+        def get_watermark_offsets(self, place: Any, timeout: float) -> tuple[int, int]:
+            """Some are there."""
+            return 2, 7
+
+        def incremental_assign(self, places: list[Any]) -> None:
+            """Where it begins."""
+            asked.update({one.partition: one.offset for one in places})
+
+        def store_offsets(self, offsets: list[Any]) -> None:
+            """They are."""
+
+    thread: Any = source._thread
+    thread._first_partitions = 2
+    thread._assign(Library(), [TopicPartition("logs", 1), TopicPartition("logs", 2)])
+    assert asked == {1: 7, 2: OFFSET_INVALID}  # the library then begins with the first
+    assert thread.offsets.next(2) == 2
+
+
+def test_a_node_without_a_partition_says_so_and_knows_no_lag_before_it_has_joined(
+    cluster: MockCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More nodes than partitions: one is idle, and that is no mystery."""
+    monkeypatch.setattr(consuming, "_SHARING", 0.2)
+    cluster.make("one")
+    first, second = receiver(cluster, Kept(), topic="one"), receiver(cluster, Kept(), topic="one")
+    assert first.info()["lag"] is None
+    with running(first), running(second):
+        wait_for(
+            lambda: (
+                sorted(len(source.notes()) for source in (first, second)) == [0, 1]
+                and first.info()["partitions"] + second.info()["partitions"] == 1
+            ),
+            timeout=20,
+        )
+        idle = first if first.notes() else second
+        wait_for(lambda: "it has no partition" in str(idle.notes()) and idle.info()["lag"] == 0, timeout=20)
 
 
 def test_a_new_group_begins_with_the_next_message(cluster: MockCluster) -> None:

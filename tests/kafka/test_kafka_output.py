@@ -301,6 +301,22 @@ def test_a_topic_of_a_real_broker_is_created_as_asked_for_and_never_changed(tans
     assert "does not know this way of logging in (option sasl_mechanism)" in reports(to)
 
 
+def test_a_broker_that_comes_back_empty_gets_another_producer(tansu: Tansu) -> None:
+    """It knows neither the topic nor the producer any more; once the library's time is over, both are made anew."""
+
+    def restart(number: int) -> None:
+        if number == 1:
+            wait_for(lambda: not to.held() and to.connected(), timeout=20)
+            tansu.end()
+            tansu.start()
+
+    tansu.start()
+    to = output(tansu.servers, create=True, timeout=2.0)
+    assert deliver(to, [numbers(3), numbers(3, 3)], restart) == [DELIVERED, DELIVERED]
+    assert stored_numbers(tansu) == [3, 4, 5]
+    assert "not stored in time" in str(to.error.messages)
+
+
 def test_wrong_credentials_are_said_and_not_shown(tansu: Tansu, monkeypatch: pytest.MonkeyPatch) -> None:
     """A real broker refuses them; the password is in no report."""
     tansu.start("--authentication")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import signal
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ResponseError
+
 from engine_parts import Holding, Losing, numbers, numbers_in, reports
+from message_passing.clock import monotonic
 from message_passing.codecs.json import JSONDecoder
 from message_passing.inputs.redis_streams import RedisStreamsInput
 from message_passing.outputs.redis_streams import RedisStreamsOutput
 from message_passing.testing import ListInput, run_input, running, wait_for
 from nodes import OURS, Node
-from redis_server import needs_redis
+from redis_server import RedisServer, needs_redis
 from support import Kept
 
 if TYPE_CHECKING:
@@ -20,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from message_passing.flow import Output
-    from redis_server import RedisServer
 
 pytestmark = needs_redis
 
@@ -121,6 +125,7 @@ def test_a_killed_server_and_a_destroyed_group_need_no_hand(server: RedisServer)
         wait_for(lambda: open_entries(server) == (0, 0), timeout=20)
         server.end(signal.SIGKILL)
         wait_for(lambda: "no server listens there" in str(source.problems()), timeout=20)
+        wait_for(lambda: source.info()["lag"] is None, timeout=20)  # nobody knows
         server.start()
         publish(server, numbers(100, 100))
         wait_for(lambda: len(set(numbers_in(kept))) == 200 and not source.problems(), timeout=20)
@@ -189,6 +194,73 @@ def test_the_window_is_a_bound(server: RedisServer) -> None:
         wait_for(lambda: open_entries(server)[1] == 20, timeout=20)
         wait_for(lambda: to.settle() and len(to.messages) == 300, timeout=20)
     assert numbers_in(to) == list(range(300))
+
+
+def test_what_others_add_beside_a_message_is_said_or_rejected(server: RedisServer) -> None:
+    """Fields of their own are left out, and counted; of two messages in an entry none is passed over: both fail."""
+    server.ask("XADD", "logs", "*", "message", '{"n":1}', "level", "error")
+    server.ask("XADD", "logs", "*", "message", '{"n":2}', "message", '{"n":3}')
+    server.ask("XADD", "logs", "*", "lines", '{"n":4}', "message", '{"n":5}')
+    server.ask("XADD", "logs", "*", "message", '{"n":6}', "user", "x")
+    to = Kept()
+    source = receiver(server, to, dead_letters=True)
+    with running(source):
+        wait_for(lambda: len(to.messages) == 2 and open_entries(server) == (0, 0), timeout=20)
+        assert "2 entries had other fields, which were not passed on; the last: user" in source.notes()
+    assert numbers_in(to) == [1, 6]
+    assert reports(source).count("an entry with more than one field 'message' or 'lines'") == 2
+    assert reports(source).count("which are not passed on: level") == 1
+
+
+def test_the_lag_after_what_was_not_read_was_removed(server: RedisServer) -> None:
+    """It is what the group has not acknowledged; the next run says that the removal was before it."""
+    to = Holding()
+    source = receiver(server, to, window=2)
+    with running(source):
+        wait_for(server.groups, timeout=20)
+        for number in range(30):
+            server.ask("XADD", "logs", "MAXLEN", 10, "*", "message", json.dumps({"n": number}))
+        wait_for(
+            lambda: to.settle() and source.info()["lag"] == 0 and open_entries(server)[1] == 0, timeout=20
+        )
+    told = re.findall(r"(\d+) entr\w+ w\w+ removed from it", reports(source))
+    assert len(to.messages) + sum(map(int, told)) == 30
+    again = receiver(server, Kept())
+    with running(again):
+        wait_for(lambda: "before this group was done with them since the group began: lost" in reports(again))
+        wait_for(lambda: again.info()["lag"] == 0, timeout=20)
+
+
+def test_a_server_that_comes_back_empty_with_its_clock_behind(tmp_path: Path) -> None:
+    """All that it then stores is read, although its ids are smaller than those that were read before."""
+    server = RedisServer(tmp_path)
+    server.start()
+    to = Kept()
+    source = receiver(server, to, start="new")
+    with running(source):
+        wait_for(server.groups, timeout=20)
+        server.ask("XADD", "logs", "*", "message", '{"n":1}')
+        wait_for(lambda: to.messages, timeout=20)
+        server.end(signal.SIGKILL)
+        server.start()
+        for number in (2, 3):
+            server.ask("XADD", "logs", f"{number}-0", "message", json.dumps({"n": number}))
+        wait_for(lambda: len(to.messages) == 3, timeout=20)
+    server.end()
+    assert numbers_in(to) == [1, 2, 3]
+
+
+def test_a_group_that_is_removed_without_end_is_created_later_and_later(server: RedisServer) -> None:
+    """It is not created and asked for as fast as the server answers."""
+    source = receiver(server, Kept(), reconnect_longest=5.0)
+    link = source.link
+    with running(source):
+        until = monotonic() + 1.0
+        while monotonic() < until:
+            with contextlib.suppress(ResponseError):
+                server.ask("XGROUP", "DESTROY", "logs", "archive")
+    assert 1 <= reports(source).count("is created anew") < 15
+    assert not link.connected
 
 
 def test_the_command_of_the_guide_loses_nothing_when_node_and_server_are_killed(

@@ -9,34 +9,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from message_passing import registry
 from message_passing.cli.endpoint_probe import not_connected, resolve
 from message_passing.config.parsing import options_from_text
-from message_passing.errors import OpenError, OptionError
+from message_passing.errors import OpenError, OptionError, did_you_mean
 from message_passing.network.diagnosis import EngineDiagnosis, Step
+from message_passing.options import declared
+from message_passing.zeromq.endpoints import TRANSPORTS
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _SCHEMES = re.compile(r"^    schemes = \(([^)\n]*)\)$", re.MULTILINE)
 
 
-def _diagnosis_of(endpoint: str) -> type[EngineDiagnosis] | None:
-    """What examines servers with such an address; None if no package of ours does.
+def _engines() -> dict[str, str]:
+    """The names of packages that examine servers, by the scheme of their addresses."""
+    found: dict[str, str] = {}
+    for path in sorted(Path(__file__).parents[1].glob("*/diagnosis.py")):
+        if declared := _SCHEMES.search(path.read_text(encoding="utf-8")):
+            found |= dict.fromkeys(re.findall(r'"(\w+)"', declared[1]), path.parent.name)
+    return found
+
+
+def _diagnosis_in(package: str) -> type[EngineDiagnosis]:
+    """What examines servers.
 
     Raises:
-        ComponentError: one does, and its extra is not installed.
+        ComponentError: the extra of this package is not installed.
     """
-    scheme = endpoint.partition("://")[0]
-    for path in sorted(Path(__file__).parents[1].glob("*/diagnosis.py")):
-        declared = _SCHEMES.search(path.read_text(encoding="utf-8"))
-        if declared and scheme in re.findall(r'"(\w+)"', declared[1]):
-            module = importlib.import_module(f"message_passing.{path.parent.name}.diagnosis")
-            found = (
-                one for one in vars(module).values() if getattr(one, "__module__", "") == module.__name__
-            )
-            return next(one for one in found if isinstance(one, type) and issubclass(one, EngineDiagnosis))
-    return None
+    module = importlib.import_module(f"message_passing.{package}.diagnosis")
+    found = (one for one in vars(module).values() if getattr(one, "__module__", "") == module.__name__)
+    return next(one for one in found if isinstance(one, type) and issubclass(one, EngineDiagnosis))
+
+
+def _unknown(endpoint: str, scheme: str, engines: Iterable[str]) -> Iterator[Step]:
+    known = [*TRANSPORTS, *engines]
+    hint = did_you_mean(scheme, known) or f" (there are {', '.join(known)})"
+    advice = "write it as the component has it: tcp://logs.example.org:5558, nats://127.0.0.1:4222"
+    yield Step("endpoint", f"{endpoint!r}: there is no transport {scheme!r}{hint}", advice)
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -55,8 +67,12 @@ def engine_steps(given: argparse.Namespace) -> Iterator[Step] | None:
         UserError: the options are wrong, or not for this endpoint, or an extra is not installed.
     """
     options = options_from_text(given.options)
-    if cls := _diagnosis_of(given.endpoint):
-        return _examined(cls, given.endpoint, options, given.timeout)
+    engines = _engines()
+    scheme, separator, _ = given.endpoint.partition("://")
+    if package := engines.get(scheme):
+        return _examined(_diagnosis_in(package), given.endpoint, options, given.timeout)
+    if separator and scheme not in TRANSPORTS:
+        return _unknown(given.endpoint, scheme, engines)
     if options:
         raise OpenError(f"--options is for servers of engines, as nats://HOST:PORT, not for {given.endpoint}")
     return None
@@ -66,6 +82,9 @@ def _examined(
     cls: type[EngineDiagnosis], endpoint: str, options: Mapping[str, Any], timeout: float
 ) -> Iterator[Step]:
     """Examine a server, up to a step that fails."""
+    # A user gives the options that the components have; those that only say how to read or write are none of ours.
+    others = {name for kind in ("input", "output") for name in declared(registry.find(kind, cls.name))}
+    options = {name: one for name, one in options.items() if name in declared(cls) or name not in others}
     try:
         found = cls.make({**options, cls.address_option: cls.address_of(endpoint)}, from_text=True)
     except OptionError as error:

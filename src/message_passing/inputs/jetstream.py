@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from message_passing.clock import monotonic
 from message_passing.errors import Fault, OptionError, PeerError, needs_extra
-from message_passing.jetstream.consumers import ConsumerKeeper, ConsumerWish
+from message_passing.jetstream.consumers import (
+    ConsumerKeeper,
+    ConsumerWish,
+    has_all,
+    latest_given,
+    most_deliveries,
+)
 from message_passing.jetstream.options import CONSUMER_NAME, JetStreamComponent
 from message_passing.jetstream.pulling import Puller
 from message_passing.jetstream.streams import API_ERRORS
@@ -89,6 +95,7 @@ class JetStreamInput(JetStreamComponent, LeasingInput):
             self.deliver_policy,
             self.ack_wait,
             self.max_ack_pending,
+            self.max_deliveries,
         )
         self._consumer = ConsumerKeeper(wish, lambda text: self.report(PeerError(text)))
         self.arrivals = self._puller = Puller(
@@ -102,6 +109,7 @@ class JetStreamInput(JetStreamComponent, LeasingInput):
         self.connection.on_change(self.changed.set)
         self._ack_wait = self.ack_wait
         self._looks, self._look_at, self._lag_at = 0, 0.0, 0.0
+        self._paused, self._told = False, ""
 
     async def background(self) -> None:
         """Be connected, request messages, and answer."""
@@ -120,6 +128,7 @@ class JetStreamInput(JetStreamComponent, LeasingInput):
                     asking = asyncio.create_task(self._ask_for_lag(), name=f"{self.label} lag")
                 await self.wait_for(self.changed, min(LOOK, self._ack_wait / 6))
         finally:
+            self._tell()
             self._puller.release(everything=True)
             with contextlib.suppress(NatsError, OSError, TimeoutError):
                 async with asyncio.timeout(LAST_ANSWERS):
@@ -151,12 +160,15 @@ class JetStreamInput(JetStreamComponent, LeasingInput):
     async def _look_for_consumer(self, client: CheckedClient) -> None:
         found = await self._consumer.ensure(client) if await self.streams.ensure(client) else None
         if found is None:
+            self._puller.lag = None
             self._looks += 1
             self._look_at = monotonic() + pause_after(self._looks, FIRST_PAUSE, LONGEST_PAUSE)
             return
         self._looks = 0
         self._ack_wait = found.config.ack_wait or self.ack_wait
-        self._puller.bound(found.created)
+        self._limit_deliveries(most_deliveries(found.config))
+        place = latest_given(found)
+        self._puller.bound(found.created, place, follows=has_all(found.config) and not self.streams.compacted)
         self._lag_at = 0.0
 
     async def _ask_for_lag(self) -> None:
@@ -166,11 +178,36 @@ class JetStreamInput(JetStreamComponent, LeasingInput):
         with contextlib.suppress(*API_ERRORS):
             found = await client.manager().consumer_info(self.stream, self.durable)
             self._puller.lag = (found.num_pending or 0) + (found.num_ack_pending or 0)
+            self._paused = bool(found.paused)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Report what was removed from the stream, and what keeps the consumer from giving messages."""
+        if count := self._puller.removed:
+            self._puller.removed = 0
+            what = "message was" if count == 1 else "messages were"
+            text = f"at least {count} {what} removed from it (its limits, or by hand) before the consumer"
+            self.report(
+                PeerError(f"the stream {self.stream!r}: {text} {self.durable!r} was given them: lost")
+            )
+        if (trouble := self._withheld()) and trouble != self._told:
+            self.report(PeerError(trouble))
+        self._told = trouble
+
+    def _withheld(self) -> str:
+        """Why the consumer gives no messages, although it is there."""
+        name = f"the consumer {self.durable!r} of the stream {self.stream!r}"
+        if self._paused:
+            return f"{name} is paused, and gives no messages until it is resumed"
+        if not self._puller.refusal:
+            return ""
+        hint = " (options window and window_bytes)" if "Exceeded MaxRequest" in self._puller.refusal else ""
+        return f"{name} refuses what is requested: {self._puller.refusal}{hint}"
 
     def problems(self) -> list[str]:
         """See `JetStreamComponent`: and that the consumer cannot be used."""
         found = super().problems()
-        trouble = self._consumer.trouble or self.connection.denied
+        trouble = self._consumer.trouble or self.connection.denied or self._withheld()
         if trouble and not self.connection.trouble and not self.streams.trouble:
             found.insert(0, trouble)
         return found

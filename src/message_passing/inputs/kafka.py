@@ -93,7 +93,8 @@ class KafkaInput(KafkaComponent, EngineInput):
         return {
             **self.client_config(),
             "group.id": self.group,
-            "auto.offset.reset": "latest" if self.start == "new" else "earliest",
+            # A group that is new begins elsewhere if need be; one whose place was removed, with what is left.
+            "auto.offset.reset": "earliest",
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": session,
             "heartbeat.interval.ms": max(1, min(3000, session // 5)),
@@ -156,6 +157,10 @@ class KafkaInput(KafkaComponent, EngineInput):
     def info(self) -> Mapping[str, Any]:
         """See `EngineInput`: and how many partitions this node has."""
         return {**super().info(), "partitions": len(self._thread.offsets)}
+
+    def notes(self) -> list[str]:
+        """See `Component`: and that it has no partition."""
+        return [*super().notes(), *filter(None, [self._thread.idle()])]
 
     def problems(self) -> list[str]:
         """See `EngineInput`: and that the topic cannot be read."""

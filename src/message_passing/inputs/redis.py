@@ -7,6 +7,7 @@ import contextlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from message_passing.clock import monotonic
 from message_passing.errors import Fault, OptionError, PeerError, needs_extra
 from message_passing.flow import Input
 from message_passing.network.backoff import RetryLater, pause_after
@@ -81,13 +82,14 @@ class RedisInput(RedisPubSubComponent, Input):
         failures = 0
         try:
             while True:
-                before = self.link.number
+                before, began = self.link.number, monotonic()
                 try:
                     await self._receive()
                 except (RetryLater, ResponseError) as error:
                     reason = str(error) if isinstance(error, RetryLater) else redis_reason(error)
                     connected = self.link.number != before
-                    failures = 1 if connected else failures + 1
+                    # A server that accepts and closes is tried later and later, as one that is not there.
+                    failures = 1 if monotonic() - began > _PING_INTERVAL else failures + 1
                     if reason != self._trouble or connected:
                         self.report(PeerError(f"{reason}; what is published meanwhile is not received"))
                     self._trouble = reason

@@ -20,7 +20,7 @@ from message_passing.network.engine_input import (
     LeasingInput,
 )
 from message_passing.options import option
-from message_passing.redis.entries import EntryWindow, StreamEntry
+from message_passing.redis.entries import MESSAGE_FIELD, EntryWindow, StreamEntry
 from message_passing.redis.group import RedisGroup
 from message_passing.redis.options import RedisStreamComponent
 from message_passing.redis.reasons import redis_reason
@@ -85,7 +85,8 @@ class RedisStreamsInput(RedisStreamComponent, LeasingInput):
         self._reported: dict[str, float] = {}  # until when they are not again
         self._ending = asyncio.Event()
         self._claim_at = self._lag_at = 0.0
-        self._missed = 0
+        self._missed: int | None = None
+        self._with_others, self._others = 0, ""
 
     def stopped(self) -> None:
         """Give back what was not passed on."""
@@ -104,6 +105,7 @@ class RedisStreamsInput(RedisStreamComponent, LeasingInput):
                 ended, _ = await asyncio.wait([reading], timeout=2 * _BLOCK)
                 async with asyncio.timeout(LAST_ANSWERS):
                     await self._group.settle(self._entries, self.ack_wait)
+                    await self._ask_for_lag()
                     await self._group.leave(self.ack_wait, forget=bool(ended) and not self._troubles)
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
@@ -112,15 +114,19 @@ class RedisStreamsInput(RedisStreamComponent, LeasingInput):
 
     async def _keep(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         """Do this again and again, after a failure later and later, until nothing more is wanted."""
-        failures = 0
+        failures = vanished = 0
         while what != "read" or not self._entries.stopping:
             try:
                 await work()
             except (RetryLater, ResponseError) as error:
+                self._entries.lag = None
                 if any(text in str(error) for text in _GONE) and self._group.ready:
                     self._group.ready = False
                     self._entries.forget()
                     self.report(PeerError(f"{self._where()}it is gone, and is created anew"))
+                    vanished += 1
+                    if vanished > 1:
+                        await self._pause(vanished)
                     continue
                 failures += 1
                 reason = (
@@ -132,11 +138,14 @@ class RedisStreamsInput(RedisStreamComponent, LeasingInput):
                     if len(self._reported) > _MOST_REPORTED:
                         del self._reported[next(iter(self._reported))]
                 self._troubles[what] = reason
-                longest = min(LONGEST_PAUSE, self.reconnect_longest)
-                await self.wait_for(self._ending, pause_after(failures, min(FIRST_PAUSE, longest), longest))
+                await self._pause(failures)
             else:
-                failures = 0
+                failures = vanished = 0
                 self._troubles.pop(what, None)
+
+    async def _pause(self, failures: int) -> None:
+        longest = min(LONGEST_PAUSE, self.reconnect_longest)
+        await self.wait_for(self._ending, pause_after(failures, min(FIRST_PAUSE, longest), longest))
 
     def _where(self) -> str:
         return f"the stream {self.stream!r}, group {self.group!r}: "
@@ -158,8 +167,25 @@ class RedisStreamsInput(RedisStreamComponent, LeasingInput):
                 self._entries.keep(entry)
                 self.bury(entry, EncodingError(entry.fault), [entry.rest])
             else:
+                if entry.others:
+                    self._leave_out(entry.others)
                 self._entries.admit(entry)
         self.arrival.set()
+
+    def _leave_out(self, names: str) -> None:
+        """Others have added an entry with more than a message."""
+        if not self._with_others:
+            text = f"entries have other fields than {MESSAGE_FIELD!r}, which are not passed on: {names}"
+            self.report(PeerError(f"{self._where()}{text}"))
+        self._with_others, self._others = self._with_others + 1, names
+
+    def notes(self) -> list[str]:
+        """See `RedisStreamComponent`: and that something in entries is not passed on."""
+        given = super().notes()
+        if self._with_others:
+            text = f"{self._with_others} entries had other fields, which were not passed on; the last: {self._others}"
+            given.append(text)
+        return given
 
     async def _answer(self) -> None:
         self.changed.clear()
@@ -193,16 +219,16 @@ class RedisStreamsInput(RedisStreamComponent, LeasingInput):
 
     async def _ask_for_lag(self) -> None:
         self._entries.lag, missed = await self._group.lag()
-        if missed > self._missed:
-            self._report_removed(missed - self._missed)
+        if missed > (self._missed or 0):
+            self._report_removed(
+                missed - (self._missed or 0), " since the group began" if self._missed is None else ""
+            )
         self._missed = missed
 
-    def _report_removed(self, count: int) -> None:
+    def _report_removed(self, count: int, since: str = "") -> None:
         what = "entry was" if count == 1 else "entries were"
-        text = (
-            f"{count} {what} removed from it (maxlen, or by hand) before this group was done with them: lost"
-        )
-        self.report(PeerError(f"{self._where()}{text}"))
+        text = f"{count} {what} removed from it (maxlen, or by hand) before this group was done with them"
+        self.report(PeerError(f"{self._where()}{text}{since}: lost"))
 
     def problems(self) -> list[str]:
         """See `LeasingInput`: and that the stream cannot be read."""

@@ -13,6 +13,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from message_passing.clock import monotonic
 from message_passing.errors import OpenError, needs_extra
 from message_passing.jetstream.client import CheckedClient
 from message_passing.jetstream.reasons import NO_NATS_SERVER, Denied, said_plainly
@@ -35,6 +36,9 @@ _PING_INTERVAL, _PINGS = 10, 2
 
 _FIRST_PAUSE = 0.1
 """Seconds until the first new attempt to connect."""
+
+_STEADY = 10.0
+"""Seconds that a connection lasts which is no failure: a server that accepts and closes is tried later and later."""
 
 _CLOSING = 2.0
 """The most seconds that closing a connection may take."""
@@ -154,8 +158,10 @@ class NatsConnection:
                 finally:
                     if not client.is_connected:
                         await _close(client)
-                attempt = 0
+                began = monotonic()
                 await self._use(client, server, ended)
+                if monotonic() - began > _STEADY:
+                    attempt = 0
                 break
             attempt += 1
             self._refused = self.client is None and bool(reasons)

@@ -36,6 +36,7 @@ class ConsumerWish:
     deliver_policy: str
     ack_wait: float
     max_ack_pending: int
+    max_deliveries: int
 
     def config(self, begun: datetime | None = None) -> dict[str, Any]:
         """What the server is asked to create; times in nanoseconds.
@@ -60,6 +61,8 @@ class ConsumerWish:
         """Why an existing consumer cannot be used; empty if it can."""
         if found.deliver_subject:
             return "it pushes its messages: a pull consumer is needed"
+        if found.headers_only:
+            return "it gives headers without what the messages contain (headers_only)"
         policy = getattr(found.ack_policy, "value", found.ack_policy)
         if policy != "explicit":
             return f"its ack_policy is {policy}: it must be explicit"
@@ -68,13 +71,39 @@ class ConsumerWish:
     def differences(self, found: Any) -> list[str]:
         """In which options an existing one differs, in words."""
         pairs = [
-            ("filter_subject", found.filter_subject or "", self.filter_subject),
+            (
+                "filter_subject",
+                found.filter_subject or ", ".join(found.filter_subjects or ()),
+                self.filter_subject,
+            ),
             ("ack_wait", found.ack_wait, self.ack_wait),
             ("max_ack_pending", found.max_ack_pending, self.max_ack_pending),
+            ("inactive_threshold", found.inactive_threshold or 0, 0),
         ]
-        return [
+        told = [
             f"{name} {have or 'none'}, not {want or 'none'}" for name, have, want in pairs if have != want
         ]
+        if (most := most_deliveries(found)) and not 0 < self.max_deliveries <= most:
+            text = f"max_deliver {most}: what the chain loses so often fails, and what nodes had that died is gone"
+            told.append(text)
+        return told
+
+
+def most_deliveries(found: Any) -> int:
+    """How often an existing consumer delivers a message at most; 0 for no limit."""
+    return max(0, found.max_deliver or 0)
+
+
+def latest_given(found: ConsumerInfo) -> tuple[int, int]:
+    """The latest message that a consumer has given to anybody: its numbers in the stream and of the consumer."""
+    given = found.delivered
+    return (int(given.stream_seq), int(given.consumer_seq)) if given else (0, 0)
+
+
+def has_all(found: Any) -> bool:
+    """Whether an existing consumer is to have each message of its stream, from somewhere on."""
+    policy = str(getattr(found.deliver_policy, "value", found.deliver_policy) or "all")
+    return not (found.filter_subject or found.filter_subjects or policy.startswith("last"))
 
 
 class ConsumerKeeper:
@@ -101,6 +130,11 @@ class ConsumerKeeper:
         name = f"the consumer {self._wish.durable!r} of the stream {self._wish.stream!r}"
         try:
             found = await self._found(client)
+            (
+                latest_given(found),
+                most_deliveries(found.config),
+                has_all(found.config),
+            )  # if it is an answer at all
         except API_ERRORS as error:
             self.trouble = f"{name}: {api_reason(error)}"
             return None

@@ -120,6 +120,8 @@ def _of_stream(name: str, info: StreamInfo) -> Step:
 def _of_consumer(info: ConsumerInfo) -> Step:
     waiting, open_ = info.num_pending or 0, info.num_ack_pending or 0
     text = f"{info.name}: {plural(waiting)} to be read, {open_} not acknowledged"
+    if info.paused:
+        return Step("consumer", f"{text}; it is paused", f"resume it: nats consumer resume {info.name}")
     if waiting and not open_ and not info.num_waiting:
         advice = f'start a node: --input JetStream --input_options \'{{"durable":"{info.name}", ...}}\''
         return Step("consumer", f"{text}, and no node reads", advice)

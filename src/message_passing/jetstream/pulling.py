@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from message_passing.jetstream.fetched import ACK, IN_PROGRESS, TERMINATE, Fetched, nak, numbers_of_reply
+from message_passing.network.backoff import pause_after
 from message_passing.network.consumer_window import ConsumerWindow
 
 if TYPE_CHECKING:
@@ -31,6 +32,16 @@ _SILENCE = 3 * _HEARTBEAT
 """Seconds without a word from the server after which requests are made anew."""
 
 
+_EXPECTED = ("404", "408")
+"""Statuses which say that there is nothing, or that a request is over (ADR-13 and ADR-37 of the NATS project)."""
+
+_MOMENTARY = ("exceeds maxbytes", "batch completed", "server shutdown", "deleted", "leader", "push")
+"""Parts of the descriptions of others that a further request is the answer to."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+"""Seconds until the next request after one that was refused."""
+
+
 @dataclass(slots=True)
 class _Request:
     left: int
@@ -45,6 +56,8 @@ class Puller(ConsumerWindow[Fetched]):
     Attributes:
         client: the connection.
         unsure: the consumer may be gone, and is to be looked for.
+        refusal: why the server does not give what was requested; empty if it does.
+        removed: at least so many messages were removed from the stream before the consumer was given them.
     """
 
     def __init__(
@@ -71,6 +84,13 @@ class Puller(ConsumerWindow[Fetched]):
         self.client: CheckedClient | None = None
         self._subscription: Subscription | None = None
         self.unsure = True
+        self.refusal = ""
+        self.removed = 0
+        self._refused, self._pull_at = 0, 0.0
+        self._place: tuple[int, int] | None = (
+            None  # the latest message: its numbers in the stream and of the consumer
+        )
+        self._follows = False
         self._name, self._subject = f"{stream}.{durable}", ""
         self._answers: deque[tuple[int, str, bytes]] = deque()
         self._requests: dict[int, _Request] = {}
@@ -96,7 +116,7 @@ class Puller(ConsumerWindow[Fetched]):
 
     def detach(self) -> None:
         """The connection has ended: what was requested on it does not come."""
-        self.client = self._subscription = None
+        self.client = self._subscription = self.lag = None
         self._requests.clear()
 
     async def leave(self) -> None:
@@ -106,17 +126,25 @@ class Puller(ConsumerWindow[Fetched]):
             await subscription.drain()  # type: ignore[no-untyped-call]
             self._requests.clear()
 
-    def bound(self, created: object) -> None:
-        """The consumer is there, and was created then: another one, if at another time than before."""
+    def bound(self, created: object, place: tuple[int, int], *, follows: bool) -> None:
+        """The consumer is there.
+
+        Args:
+            created: when; it is another one, if at another time than before.
+            place: of the latest message that it has given to anybody: its numbers in the stream and of the consumer.
+            follows: whether it gives each message of the stream.
+        """
         if self._created not in (None, created):
             self._begin_anew()
         self._created, self.unsure = created, False
+        self._place, self._follows = self._place or place, follows
         self._heard = self._clock()
 
     def _begin_anew(self) -> None:
         """This is another consumer, with numbers of its own: it is not told of what the other one sent."""
         self._epoch += 1
         self._consumer_sequence = 0
+        self._place = None
         self._done.clear()
         self._answers.clear()
 
@@ -131,6 +159,9 @@ class Puller(ConsumerWindow[Fetched]):
         if consumer_sequence <= self._consumer_sequence:
             self._begin_anew()
         self._consumer_sequence = consumer_sequence
+        self.refusal, self._refused = "", 0
+        if deliveries == 1:
+            self._follow(sequence, consumer_sequence)
         self._count_off(len(message.data))
         key = self._epoch, sequence
         self.lag = pending + len(self._open) + 1
@@ -145,6 +176,13 @@ class Puller(ConsumerWindow[Fetched]):
         else:
             self.admit(Fetched(key, message, deliveries, now))
         self._wake()
+
+    def _follow(self, sequence: int, consumer_sequence: int) -> None:
+        """Count what nobody was given between the latest message and this one: it was not in the stream any more."""
+        if self._place and self._follows:
+            missing = sequence - self._place[0] - (consumer_sequence - self._place[1])
+            self.removed += max(0, missing)
+        self._place = sequence, consumer_sequence
 
     def _count_off(self, size: int) -> None:
         """A message has come for the oldest request."""
@@ -169,6 +207,10 @@ class Puller(ConsumerWindow[Fetched]):
             self.unsure = True
         elif "exceeds maxbytes" in text and request and not request.got and not self._open:
             self._too_large = True
+        elif status not in _EXPECTED and not any(words in text for words in _MOMENTARY):
+            self._refused += 1
+            self._pull_at = self._clock() + pause_after(self._refused, _FIRST_PAUSE, _LONGEST_PAUSE)
+            self.refusal = f"{status} {headers.get('Description', '')}".strip()[:200]
         self._wake()
 
     # Answering
@@ -215,7 +257,8 @@ class Puller(ConsumerWindow[Fetched]):
         size = (
             self._window_bytes - self._open_bytes - sum(max(0.0, one.size) for one in self._requests.values())
         )
-        if free * 4 < self._window or size * 4 < self._window_bytes or not self.client:
+        full = free * 4 < self._window or size * 4 < self._window_bytes
+        if full or not self.client or now < self._pull_at:
             return
         asked: dict[str, object] = {
             "batch": free,

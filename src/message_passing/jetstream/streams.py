@@ -20,6 +20,7 @@ with needs_extra("jetstream"):
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nats.js.api import StreamInfo
     from nats.js.manager import JetStreamManager
 
     from message_passing.jetstream.client import CheckedClient
@@ -112,6 +113,9 @@ class StreamKeeper:
 
     Attributes:
         trouble: why it cannot be used, as a sentence; empty if it can, as far as known.
+        compacted: it keeps the last messages of each subject only, so that others are missing between them.
+        silent: it does not tell publishers what it has stored.
+        unwanted: it removes messages that no consumer is to have, and there was no consumer.
     """
 
     def __init__(self, wish: StreamWish, tell: Callable[[str], object]) -> None:
@@ -122,6 +126,7 @@ class StreamKeeper:
             tell: called with a sentence, once, in which options an existing stream differs.
         """
         self.trouble = ""
+        self.compacted = self.silent = self.unwanted = False
         self._wish, self._tell = wish, tell
         self._told = ""
 
@@ -131,7 +136,9 @@ class StreamKeeper:
             return True
         manager = client.manager()
         try:
-            found = await self._found(manager)
+            info, existed = await self._found(manager)
+            found = info.config
+            self._note(info)
         except NotFoundError:
             self.trouble = (
                 f"there is no stream {self._wish.name!r}: create it, or have it created (option create)"
@@ -140,28 +147,31 @@ class StreamKeeper:
             self.trouble = f"the stream {self._wish.name!r}: {api_reason(error)}"
         else:
             self.trouble = ""
-            different = "; ".join(self._wish.differences(found)) if found and self._wish.create else ""
+            different = "; ".join(self._wish.differences(found)) if existed and self._wish.create else ""
             if different and different != self._told:
                 self._tell(f"the stream {self._wish.name!r} exists, and is used as it is: it has {different}")
             self._told = different
         return not self.trouble
 
-    async def _found(self, manager: JetStreamManager) -> StreamConfig | None:
-        """The configuration of the stream that was there already."""
-        for attempt in (1, 2):
-            try:
-                return (await manager.stream_info(self._wish.name)).config
-            except NotFoundError:
-                if not self._wish.create:
-                    raise
-            try:
-                await manager.add_stream(self._wish.config())
-            except APIError as error:
-                if error.err_code != _NAME_IN_USE or attempt == 2:  # another node was quicker
-                    raise
-            else:
-                return None
-        return None
+    def _note(self, info: StreamInfo) -> None:
+        """Keep what matters of a stream; raises whatever an answer causes that is none."""
+        self.compacted = (info.config.max_msgs_per_subject or 0) > 0
+        self.silent = bool(info.config.no_ack)
+        self.unwanted = _plain(info.config.retention) == "interest" and not info.state.consumer_count
+
+    async def _found(self, manager: JetStreamManager) -> tuple[StreamInfo, bool]:
+        """The stream, and whether it was there already."""
+        try:
+            return await manager.stream_info(self._wish.name), True
+        except NotFoundError:
+            if not self._wish.create:
+                raise
+        try:
+            return await manager.add_stream(self._wish.config()), False
+        except APIError as error:
+            if error.err_code != _NAME_IN_USE:
+                raise
+        return await manager.stream_info(self._wish.name), True  # another node was quicker
 
 
 _NAME_IN_USE = 10058

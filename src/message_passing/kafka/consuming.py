@@ -12,6 +12,7 @@ from message_passing.clock import monotonic
 from message_passing.errors import OpenError, needs_extra
 from message_passing.kafka.reasons import MISSING, NO_TOPIC, kafka_reason
 from message_passing.kafka.records import KafkaRecord, PartitionOffsets, records_of, without_gaps
+from message_passing.kafka.topics import ask_for_topic
 from message_passing.kafka.watch import ClientWatch
 from message_passing.network.backoff import pause_after
 
@@ -38,6 +39,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 
 _RECENTLY = 60.0
 """Seconds after a topic was missing in which lost partitions are no surprise."""
+
+_SHARING = 10.0
+"""Seconds that a group may take to give a node partitions without a word about it."""
 
 _ANSWER = 3.0
 """Seconds that the brokers may take to say where a group is, and where a partition begins."""
@@ -90,7 +94,9 @@ class ConsumerThread:
         self._revoke_wait, self._latest, self._together = revoke_wait, latest, together
         self._report, self._woken = report, wake
         self._ending = threading.Event()
-        self._paused = self._lost = False
+        self._paused = self._joined = self._lost = False
+        self._idle_since = math.inf
+        self._first_partitions = 0  # how many there were when this began with new records
         self._looks, self._look_at = 0, 0.0
         self._missing_at = -math.inf
         self._thread: threading.Thread | None = None
@@ -112,6 +118,18 @@ class ConsumerThread:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._ended.wait()
+
+    def idle(self) -> str:
+        """Why it is connected and has no partition, as a sentence; empty if it has one, or there is a trouble."""
+        if len(self.offsets) or not self.watch.connected or self.troubles:
+            self._idle_since = math.inf
+            return ""
+        self._idle_since = min(self._idle_since, monotonic())
+        if monotonic() - self._idle_since < _SHARING:
+            return ""
+        if self._joined:
+            return "it has no partition: the group has as many nodes as the topic has partitions, or more"
+        return "the group has not given it partitions yet"
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
         """Have something called in the loop's thread."""
@@ -158,7 +176,7 @@ class ConsumerThread:
     def _use(self, consumer: Consumer, config: dict[str, Any]) -> bool:
         """Consume until the end, or until there has to be another client; whether it was connected."""
         connected = False
-        self._paused = self._lost = False
+        self._paused = self._joined = self._lost = False
         try:
             consumer.subscribe(
                 [self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
@@ -178,6 +196,7 @@ class ConsumerThread:
                 consumer.close()
             self._give_up([*self.offsets])
             self.watch.connected = 0
+            self.lag = None
         return connected
 
     def _room(self) -> int:
@@ -297,14 +316,18 @@ class ConsumerThread:
         """Partitions are this node's from now on."""
         known = {one.partition: -1 for one in places}
         ends: dict[int, TopicPartition] = {}
-        with contextlib.suppress(KafkaException):
+        try:
             for one in consumer.committed(places, timeout=_ANSWER):
                 known[one.partition] = one.offset
                 if one.offset < 0:  # the group has never been here
                     low, high = consumer.get_watermark_offsets(one, timeout=_ANSWER)
-                    known[one.partition] = high if self._latest else low
-                    if self._latest:
+                    latest = self._latest and self._is_old(one.partition)
+                    known[one.partition] = high if latest else low
+                    if latest:
                         ends[one.partition] = TopicPartition(self._topic, one.partition, high)
+        except KafkaException:
+            if self._latest:  # it must not begin anywhere else: there has to be another client
+                raise
         for number, offset in known.items():
             self.offsets.assign(number, offset if offset >= 0 else None)
         # From this end, not from where it is once the library looks for it, or when another node gets the partition.
@@ -314,8 +337,14 @@ class ConsumerThread:
                 consumer.store_offsets(offsets=[*ends.values()])
         if self._paused and places:
             consumer.pause(places)
+        self._joined = True
         self._set_trouble("group", "")
         self._wake()
+
+    def _is_old(self, partition: int) -> bool:
+        """Whether a partition was there when this began. All that is in one which was added later is new."""
+        self._first_partitions = self._first_partitions or self._partitions()
+        return not self._first_partitions or partition < self._first_partitions
 
     def _revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         """Partitions go to another node: be done with what was begun, within a bound, and store that."""
@@ -353,6 +382,13 @@ class ConsumerThread:
             text = "the brokers had not heard of this node for some time (session_timeout): others have its"
             self.call(self._report, f"{text} partitions, and process its unfinished messages again")
 
+    def _partitions(self) -> int:
+        """How many the topic has; 0 if that is not known. Another client is asked: see `_explain_loss`."""
+        with contextlib.suppress(KafkaException, OpenError):
+            found = ask_for_topic(self._config(), self._topic, _ANSWER)
+            return found[0] if found else 0
+        return 0
+
     def _is_missing(self, consumer: Consumer) -> bool:
         with contextlib.suppress(KafkaException):
             found = consumer.list_topics(self._topic, timeout=_ANSWER).topics[self._topic]
@@ -368,7 +404,8 @@ class ConsumerThread:
         """How far this node's partitions are from their ends."""
         known = topics.get(self._topic, {})
         lags = [self._lag_of(number, known.get(str(number))) for number in self.offsets]
-        self.lag = None if None in lags else sum(one or 0 for one in lags)
+        known_all = self._joined and self.watch.connected and None not in lags
+        self.lag = sum(one or 0 for one in lags) if known_all else None
         self._wake()
 
     def _lag_of(self, number: int, told: PartitionStatistics | None) -> int | None:

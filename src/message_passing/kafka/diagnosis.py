@@ -55,5 +55,7 @@ class KafkaDiagnosis(KafkaComponent, EngineDiagnosis):
             advice = "create it, or have an output do so (option create); or give the right name"
             yield Step("topic", f"there is no topic {self.topic!r}", advice)
         else:
-            yield Step("topic", f"{self.topic} has {found[0]} partitions, and {found[1]} replicas of each")
+            partitions = f"{found[0]} partition{'' if found[0] == 1 else 's'}"
+            replicas = f"{found[1]} replica{'' if found[1] == 1 else 's'}"
+            yield Step("topic", f"{self.topic} has {partitions}, and {replicas} of each")
             yield Step("canary", "none was sent: the topic would keep it", skipped=True)

@@ -61,6 +61,10 @@ class NoTopic(RetryLater):
     """There is no topic (any more)."""
 
 
+class NotInTime(NoTopic):
+    """The library had its time: it waits for a topic that is missing, and where brokers no longer know it."""
+
+
 class ProducerThread:
     """A producer, made anew if it fails for good, and the thread in which it tells what was stored.
 
@@ -83,6 +87,7 @@ class ProducerThread:
         self.watch = ClientWatch(lambda: self.call(wake))
         self.waiting = 0
         self._config, self._wake = config, wake
+        self._stale = False
         self._ending = threading.Event()
         self._ended, self._made = asyncio.Event(), asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -99,6 +104,11 @@ class ProducerThread:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._ended.wait()
+
+    def renew(self, producer: Producer) -> None:
+        """Make another producer in place of this one, if it is connected and has nothing stored nevertheless."""
+        if producer is self.producer and self.watch.connected:
+            self._stale = True
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
         """Have something called in the loop's thread."""
@@ -126,7 +136,7 @@ class ProducerThread:
         while not self._ending.is_set():
             try:
                 watch = self.watch
-                watch.fatal, watch.refused = "", False
+                watch.fatal, watch.refused, self._stale = "", False, False
                 config = self._config()
                 self.producer = Producer({**config, **watch.config()})
             except (OpenError, KafkaException) as error:
@@ -144,7 +154,8 @@ class ProducerThread:
     def _serve(self, producer: Producer, config: dict[str, Any]) -> bool:
         """Have it tell what was stored, until the end, or until there has to be another; whether it was connected."""
         connected = False
-        while not self._ending.is_set() and not self.watch.fatal and not self.watch.refused:
+        watch = self.watch
+        while not (self._ending.is_set() or watch.fatal or watch.refused or self._stale):
             if self.waiting:
                 self._ending.wait(_POLL)
             else:
@@ -279,4 +290,6 @@ class ProducedBatch:
 
 
 def _retry(error: KafkaError) -> RetryLater:
+    if error.code() == error._MSG_TIMED_OUT:  # noqa: SLF001 - librdkafka's own errors are named so
+        return NotInTime(kafka_reason(error))
     return NoTopic(kafka_reason(error)) if error.code() in MISSING else RetryLater(kafka_reason(error))

@@ -40,6 +40,10 @@ _MEANT = {
     KafkaError.GROUP_MAX_SIZE_REACHED: "the group has as many members as the broker accepts",
     KafkaError.INVALID_REPLICATION_FACTOR: "there are fewer brokers than replicas",
     KafkaError.POLICY_VIOLATION: "a policy of the broker forbids it",
+    KafkaError.UNKNOWN_MEMBER_ID: "the group has gone on without this node",
+    KafkaError.ILLEGAL_GENERATION: "the group has gone on without this node",
+    KafkaError.REBALANCE_IN_PROGRESS: "the group is sharing its partitions anew",
+    KafkaError._WAIT_COORD: "no broker leads the group now",  # noqa: SLF001 - likewise
     KafkaError._MSG_TIMED_OUT: "not stored in time",  # noqa: SLF001 - likewise
     KafkaError._TIMED_OUT: NO_ANSWER,  # noqa: SLF001 - likewise
     KafkaError._UNKNOWN_PARTITION: "the topic has no such partition",  # noqa: SLF001 - likewise

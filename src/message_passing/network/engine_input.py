@@ -77,6 +77,11 @@ class EngineInput(Input):
         self.arrivals = ConsumerWindow[Any](self.window, self.window_bytes, self.changed.set)
         self._losses, self._retry_at = 0, 0.0
         self._redelivered = 0
+        self._most_deliveries = self.max_deliveries
+
+    def _limit_deliveries(self, most: int) -> None:
+        """The engine itself delivers a message so often at most; 0 for no limit: whichever is less, holds."""
+        self._most_deliveries = min(filter(None, (self.max_deliveries, most)), default=0)
 
     async def run(self) -> None:
         """Pass on what has arrived, until cancelled."""
@@ -87,7 +92,7 @@ class EngineInput(Input):
                 await self.wait_for(self.arrival, pause if pause > 0 else LOOK)
                 continue
             batch = self.arrivals.take(self._together())
-            if self.max_deliveries and batch[0].deliveries > self.max_deliveries:
+            if self._most_deliveries and batch[0].deliveries > self._most_deliveries:
                 self._bury_often(batch[0])
                 continue
             self._redelivered += batch[0].deliveries > 1
@@ -101,7 +106,7 @@ class EngineInput(Input):
 
     def _together(self) -> int:
         """The most bytes of what is passed on at a time."""
-        if self.max_deliveries == 1:
+        if self._most_deliveries == 1:
             return -1  # each alone: what is lost fails at once, and nothing else with it
         return BLOCK_BYTES if self.wiring.blocks else TOGETHER_BYTES
 
@@ -117,7 +122,7 @@ class EngineInput(Input):
         self._losses += 1
         self._retry_at = monotonic() + pause_after(self._losses, FIRST_PAUSE, LONGEST_PAUSE)
         for received in batch:
-            if self.max_deliveries and received.deliveries >= self.max_deliveries:
+            if self._most_deliveries and received.deliveries >= self._most_deliveries:
                 self._bury_often(received)
             else:
                 self._put_off(received)
@@ -132,7 +137,7 @@ class EngineInput(Input):
         self.arrivals.put_off(received, delay)
 
     def _bury_often(self, received: Received) -> None:
-        times = min(received.deliveries, self.max_deliveries)
+        times = min(received.deliveries, self._most_deliveries)
         text = f"it was delivered {times} times (max_deliveries), and the chain lost it, or its node died, each time"
         self.bury(received, MessageError(text), received.messages)
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from message_passing.encoded import all_as_bytes
-from message_passing.errors import Fault, OptionError
+from message_passing.errors import Fault, OptionError, PeerError
 from message_passing.identity import sender_name
 from message_passing.jetstream.options import JetStreamComponent
 from message_passing.jetstream.publishing import HEADER_ROOM, NO_STREAM, Publication, Publisher
@@ -98,6 +98,7 @@ class JetStreamOutput(JetStreamComponent, NetworkOutput):
             if self._ensured is not client:
                 if not await self.streams.ensure(client):
                     raise RetryLater(self.streams.trouble)
+                self._look_at_stream()
                 self._ensured = client
         if batch.prepared is None:
             batch.prepared = self._publication(batch, client.max_payload - HEADER_ROOM)
@@ -112,6 +113,21 @@ class JetStreamOutput(JetStreamComponent, NetworkOutput):
             self._duplicates += publication.duplicates
             publication.duplicates = 0
             self._fail_refused(batch, publication)
+
+    def _look_at_stream(self) -> None:
+        """Whether what is published to it will be there, and that is said.
+
+        Raises:
+            RetryLater: it does not say what it has.
+        """
+        name = f"the stream {self.stream!r}"
+        if self.streams.silent:
+            raise RetryLater(
+                f"{name} acknowledges nothing (its no_ack): nobody would know what it has stored"
+            )
+        if self.streams.unwanted:
+            text = "what is published before somebody reads it is gone (its retention is interest)"
+            self.report(PeerError(f"{name} has no consumer: {text}"))
 
     def _publication(self, batch: Batch, most: int) -> Publication:
         subject = self.subject if batch.target is None else str(batch.target)

@@ -15,6 +15,7 @@ from message_passing.kafka.options import MESSAGE_BYTES, KafkaComponent
 from message_passing.kafka.producing import (
     ANY_PARTITION,
     ANYWHERE,
+    NotInTime,
     NoTopic,
     ProducedBatch,
     ProducerThread,
@@ -194,8 +195,10 @@ class KafkaOutput(KafkaComponent, NetworkOutput):
         publication: ProducedBatch = batch.prepared
         try:
             await publication.publish(self._thread, producer, self.topic)
-        except NoTopic:
+        except NoTopic as error:
             self._ensured = None
+            if isinstance(error, NotInTime):
+                self._thread.renew(producer)
             raise
         finally:
             self._fail_refused(batch, publication)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import needs_extra
 from message_passing.network.backoff import RetryLater
 from message_passing.network.diagnosis import EngineDiagnosis, Step, advice_on_refusal
 from message_passing.options import option
+from message_passing.redis.group import pairs, unread_of
 from message_passing.redis.options import RedisStreamComponent
 from message_passing.redis.reasons import redis_reason
 
@@ -78,9 +80,10 @@ class RedisDiagnosis(RedisStreamComponent, EngineDiagnosis):
                 "stream", f"{self.stream!r} is no stream: a {kind}", "choose another name for the stream"
             )
             return
-        count = await self._ask(seconds, "XLEN", self.stream, read=int)
-        yield Step("stream", f"{self.stream} has {count} entries")
-        groups = await self._ask(seconds, "XINFO", "GROUPS", self.stream, read=_groups)
+        stream = await self._ask(seconds, "XINFO", "STREAM", self.stream, read=pairs)
+        yield Step("stream", f"{self.stream} has {_entries(stream[b'length'])}")
+        read = functools.partial(_groups, stream)
+        groups = await self._ask(seconds, "XINFO", "GROUPS", self.stream, read=read)
         if not groups:
             yield Step("groups", "nobody has read this stream so far: it has no group", skipped=True)
         for group in groups[:_MOST_GROUPS]:
@@ -90,8 +93,8 @@ class RedisDiagnosis(RedisStreamComponent, EngineDiagnosis):
 
 def _facts(told: bytes) -> dict[str, str]:
     """What INFO says (redis.io, "INFO")."""
-    pairs = (line.partition(":") for line in told.decode(errors="replace").splitlines())
-    return {name: value for name, colon, value in pairs if colon}
+    lines = (line.partition(":") for line in told.decode(errors="replace").splitlines())
+    return {name: value for name, colon, value in lines if colon}
 
 
 def _of_role(told: dict[str, str]) -> Step:
@@ -114,14 +117,18 @@ def _of_memory(told: dict[str, str]) -> Step:
     return Step("memory", text, full if used >= most else "")
 
 
-def _groups(told: list[list[Any]]) -> list[Step]:
-    return [_of_group(dict(zip(one[::2], one[1::2], strict=True))) for one in told]
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
 
 
-def _of_group(group: dict[bytes, Any]) -> Step:
-    name, lag = group[b"name"].decode(errors="replace"), group.get(b"lag")
-    waiting = "an unknown number of" if lag is None else str(lag)
-    text = f"{name}: {waiting} entries to be read, {group[b'pending']} not acknowledged"
+def _groups(stream: dict[bytes, Any], told: list[list[Any]]) -> list[Step]:
+    return [_of_group(pairs(one), stream) for one in told]
+
+
+def _of_group(group: dict[bytes, Any], stream: dict[bytes, Any]) -> Step:
+    name, lag = group[b"name"].decode(errors="replace"), unread_of(group, stream)
+    waiting = "an unknown number of entries" if lag is None else _entries(lag)
+    text = f"{name}: {waiting} to be read, {group[b'pending']} not acknowledged"
     if lag and not group[b"consumers"]:
         advice = f'start a node: --input Redis::Streams --input_options \'{{"group":"{name}", ...}}\''
         return Step("group", f"{text}, and no node reads", advice)

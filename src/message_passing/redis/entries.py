@@ -10,7 +10,7 @@ from message_passing.network.consumer_window import ConsumerWindow, Received
 from message_passing.network.room import RoomEstimate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 MESSAGE_FIELD, FRAME_FIELD = "message", "lines"
 """The field of an entry that is one message, and of one that is a frame of them: see `network.packing`."""
@@ -25,9 +25,10 @@ class StreamEntry(Received):
         key: its id.
         fault: why it has no messages; empty if it has.
         rest: what it has then.
+        others: the names of fields that are not passed on.
     """
 
-    __slots__ = ("fault", "rest")
+    __slots__ = ("fault", "others", "rest")
     key: bytes
 
     def __init__(self, key: bytes, fields: Sequence[bytes], now: float) -> None:
@@ -45,14 +46,21 @@ class StreamEntry(Received):
         given = (
             {fields[0]: fields[1]} if len(fields) == 2 else dict(zip(fields[::2], fields[1::2], strict=False))
         )
-        self.fault = ""
+        self.fault = self.others = ""
         body = given.get(_FRAME, given.get(_MESSAGE))
         if body is None:
-            names = ", ".join(sorted(name.decode("utf-8", "replace") for name in given))[:200]
-            self.rest = b" ".join(fields)
-            self.fault = f"an entry without a field {MESSAGE_FIELD!r} or {FRAME_FIELD!r}: it has {names}"
+            self.fault = (
+                f"an entry without a field {MESSAGE_FIELD!r} or {FRAME_FIELD!r}: it has {_names(given)}"
+            )
         else:
             require_bytes(body)
+            if len(fields) > 2:
+                names = fields[::2]
+                if names.count(_MESSAGE) + names.count(_FRAME) > 1:
+                    self.fault = f"an entry with more than one field {MESSAGE_FIELD!r} or {FRAME_FIELD!r}"
+                self.others = _names({*given} - {_MESSAGE, _FRAME})
+        if self.fault:
+            self.rest = b" ".join(fields)
         require_bytes(key)
         super().__init__(key, body, sum(map(len, fields)), 1, now, lines=_FRAME in given)
 
@@ -66,6 +74,10 @@ def require_bytes(given: object) -> bytes:
     if not isinstance(given, bytes):
         raise TypeError(f"{given!r:.50} is no text")
     return given
+
+
+def _names(given: Iterable[bytes]) -> str:
+    return ", ".join(sorted(name.decode("utf-8", "replace") for name in given))[:200]
 
 
 class EntryWindow(ConsumerWindow[StreamEntry]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from message_passing.clock import monotonic
@@ -12,6 +13,8 @@ with needs_extra("redis"):
     from redis.exceptions import ResponseError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from message_passing.redis.connection import RedisCommand, RedisLink
     from message_passing.redis.entries import EntryWindow
 
@@ -61,14 +64,25 @@ class RedisGroup:
     async def create(self) -> bool:
         """Create the group if there is none, and return whether it was created; raises as `RedisLink.ask` does."""
         created = True
+        start = await self._begin()
         try:
-            await self._link.ask("XGROUP", "CREATE", self._stream, self._group, self._start, "MKSTREAM")
+            await self._link.ask("XGROUP", "CREATE", self._stream, self._group, start, "MKSTREAM")
         except ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
             created = False
         self.ready = True
         return created
+
+    async def _begin(self) -> bytes:
+        """Where a group begins that is created: with the first entry, if the stream is another one than was read."""
+        if self._start in (b"0", b"$"):
+            return self._start
+        try:
+            last = await self._link.ask("XINFO", "STREAM", self._stream, read=_last_id)
+        except ResponseError:  # there is none
+            return b"0"
+        return self._start if last >= _numbers(self._start) else b"0"
 
     async def read(self, link: RedisLink, count: int, seconds: float) -> list[StreamEntry]:
         """Entries that nobody of the group has had: at most so many, after waiting so long at most.
@@ -138,16 +152,24 @@ class RedisGroup:
         Redis counts all entries that were ever added and, for a group, those that it was given: what has been removed
         beyond the latter was not given (XINFO STREAM, XINFO GROUPS).
         """
-        lag, read = await self._link.ask("XINFO", "GROUPS", self._stream, read=self._positions)
-        length, gone = await self._link.ask("XINFO", "STREAM", self._stream, read=_length)
-        missed = max(0, gone - read) if gone is not None and read is not None else 0
-        return (length if self._delete else lag), missed
+        told = await self._link.ask("XINFO", "GROUPS", self._stream, read=self._own)
+        read = functools.partial(self._lag_of, told)
+        found: tuple[int | None, int] = await self._link.ask("XINFO", "STREAM", self._stream, read=read)
+        return found
 
-    def _positions(self, told: list[list[Any]]) -> tuple[int | None, int | None]:
-        """How many entries are not acknowledged, and how many were given; None where it is not known."""
-        found = next((one for one in map(_pairs, told) if one.get(b"name") == self._group.encode()), {})
-        lag = found.get(b"lag")
-        return (None if lag is None else lag + found[b"pending"]), found.get(b"entries-read")
+    def _own(self, told: list[list[Any]]) -> dict[bytes, Any]:
+        """What is said of this group; nothing if there is none."""
+        return next((one for one in map(pairs, told) if one.get(b"name") == self._group.encode()), {})
+
+    def _lag_of(self, group: dict[bytes, Any], told: list[Any]) -> tuple[int | None, int]:
+        stream = pairs(told)
+        added, read, length = stream.get(b"entries-added"), group.get(b"entries-read"), int(stream[b"length"])
+        unread = unread_of(group, stream)
+        most = 0 if unread == 0 else length
+        missed = max(0, added - most - read) if added is not None and read is not None else 0
+        if self._delete:
+            return length, missed
+        return (None if unread is None else unread + int(group[b"pending"])), missed
 
     async def leave(self, ack_wait: float, *, forget: bool) -> None:
         """Give back what this consumer still has, known to it or not.
@@ -162,6 +184,29 @@ class RedisGroup:
             await self._link.ask(*self._idle(ack_wait, *left))
         elif forget:
             await self._link.ask("XGROUP", "DELCONSUMER", self._stream, self._group, self._consumer)
+
+
+def _last_id(told: list[Any]) -> tuple[int, ...]:
+    return _numbers(pairs(told)[b"last-generated-id"])
+
+
+def _numbers(key: bytes) -> tuple[int, ...]:
+    return tuple(int(part) for part in key.split(b"-"))
+
+
+def unread_of(group: Mapping[bytes, Any], stream: Mapping[bytes, Any]) -> int | None:
+    """How many entries of a stream a group has not been given; None if that is not known.
+
+    Redis 7.0 counts what was removed before that as still to be read; but no more than the stream has is.
+
+    Args:
+        group: what XINFO GROUPS says of it.
+        stream: what XINFO STREAM says.
+    """
+    if group and group[b"last-delivered-id"] == stream[b"last-generated-id"]:
+        return 0
+    lag: int | None = group.get(b"lag")
+    return None if lag is None else min(lag, int(stream[b"length"]))
 
 
 def _entries_of_streams(answer: list[Any] | None) -> list[StreamEntry]:
@@ -181,16 +226,10 @@ def _deliveries(told: list[list[Any]]) -> int:
     return int(told[0][3]) if told else 1
 
 
-def _length(told: list[Any]) -> tuple[int, int | None]:
-    """How many entries there are, and how many there were before; None if that is not known."""
-    found = _pairs(told)
-    length, added = int(found[b"length"]), found.get(b"entries-added")
-    return length, None if added is None else added - length
-
-
 def _keys(told: list[list[Any]]) -> list[bytes]:
     return [require_bytes(one[0]) for one in told]
 
 
-def _pairs(flat: list[Any]) -> dict[bytes, Any]:
+def pairs(flat: list[Any]) -> dict[bytes, Any]:
+    """What XINFO says, by name."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
