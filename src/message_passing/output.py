@@ -58,6 +58,10 @@ async def wait_for_change(event: asyncio.Event, seconds: float | None) -> bool:
         return False
 
 
+BUFFER_FULL = "buffer full"
+"""Why messages are dropped that a component had no room to keep."""
+
+
 class Encodes(Protocol):
     """An encoder, for an output that encodes with it."""
 
@@ -167,6 +171,17 @@ class Output(Component):
             found = encoder.encode_for(self, found)
             self.metrics.filtered += max(0, count - (self.metrics.losses - lost) - message_count(found))
         return all_as_bytes(self, found)
+
+    def keep_what_fits(self, messages: list[Any], kept: int, most: int) -> list[Any]:
+        """Those of a batch that may be kept beside others, of `most` at most; the rest is dropped: `buffer full`.
+
+        Where whoever brings them waits for room (`drain`), it is all of them as long as there is any.
+        """
+        room = max(0, most - kept)
+        if (room and self.waited_for and self.sources_wait) or len(messages) <= room:
+            return messages
+        self.drop(messages[room:], BUFFER_FULL)
+        return messages[:room]
 
     async def drain(self) -> None:
         """Wait until there is room again, like asyncio's `StreamWriter.drain`."""

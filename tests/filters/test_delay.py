@@ -49,6 +49,31 @@ def test_many_batches_at_once_keep_their_order() -> None:
     asyncio.run(scenario())
 
 
+def test_what_is_held_is_bounded() -> None:
+    """What does not fit is counted as dropped, unless whoever brings it waits: then it waits for room."""
+
+    async def scenario() -> None:
+        end = Kept()
+        delay = DelayFilter(delay_for=0.05, buffer_messages=3, output_to=end)
+        delay.consume_many([1, 2])
+        delay.consume_many([3, 4])
+        assert delay.held() == 3
+        assert delay.snapshot()["dropped"] == {"buffer full": 1}
+        assert accounted_for(delay)
+        await delay.drain()
+        assert end.messages == [1, 2, 3]
+        delay.waited_for = True
+        for number in range(0, 20, 2):
+            delay.consume_many([number, number + 1])
+            assert delay.held() <= 4
+            await delay.drain()
+        await until(lambda: len(end.messages) == 23)
+        assert end.messages[3:] == list(range(20))
+        assert delay.snapshot()["dropped"] == {"buffer full": 1}
+
+    asyncio.run(scenario())
+
+
 def test_closing_passes_on_what_is_held() -> None:
     """At once, in order, to outputs that are still open; no timer is left behind."""
 

@@ -96,12 +96,7 @@ class Redelivering(Filter):
             OutputClosedError: nobody reads any more what this hands on.
         """
         self._raise_gone()
-        room = max(0, self.buffer_messages - self._count)
-        if room and self.waited_for and self.sources_wait:
-            room = len(messages)  # one batch more: the next one comes when there is room again
-        if len(messages) > room:
-            self.drop(messages[room:], "buffer full")
-            messages = messages[:room]
+        messages = self.keep_what_fits(messages, self._count, self.buffer_messages)
         if messages:
             kept = KeptBatch([*messages], self.hold())
             self._kept[kept] = None

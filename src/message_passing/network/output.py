@@ -18,12 +18,10 @@ from message_passing.network.backoff import RetryLater, RetryPolicy
 from message_passing.network.buffer import Batch, Buffer, Queue
 from message_passing.network.obstacles import Obstacles, addressed
 from message_passing.options import option
-from message_passing.output import wait_for_change
+from message_passing.output import BUFFER_FULL, wait_for_change
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
-
-BUFFER_FULL = "buffer full"
 
 _LONG = 60.0
 """The most seconds between two checks, whatever happens."""
