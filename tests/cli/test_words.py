@@ -155,10 +155,10 @@ def test_what_is_no_config_file(capsys: pytest.CaptureFixture[str], words: str, 
 def test_a_file_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said why, in one line."""
 
-    def refuse(*_: object, **__: object) -> str:
+    def refuse(*_: object, **__: object) -> tuple[bytes, object]:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.read_text", refuse)
+    monkeypatch.setattr("message_passing.config.parsing.read_file", refuse)
     with pytest.raises(UserError, match=r"\Aok.toml: cannot be read: Permission denied\Z"):
         MessagePassing.read([str(folder / "ok.toml")[len(str(folder)) + 1 :]]).prepare()
 

@@ -70,6 +70,11 @@ class ConfigFiles:
                 continue
             found.faults += unset
             found._add(name, content)
+        if found.is_whole and found.names and not found.values and not found.tests:
+            # One of several may be commented out; if all are, that is told, not what the command line lacks.
+            first = found.names[0]
+            found.faults.append(Fault("it is empty", SourceLocation(first, first)))
+            found.is_whole = False
         return found
 
     def _add(self, name: str, content: dict[str, Any]) -> None:

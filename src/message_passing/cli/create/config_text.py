@@ -105,7 +105,9 @@ def _options(table: Table, written: Callable[[str, Any], str]) -> Iterator[str]:
         else:
             default = one.make_default()
             mark = "#" if default is None or _fits(one, default) else "# "
-            example = next((value for value in _STANDING_IN if _fits(one, value)), "")
+            example = next(
+                (value for value in _STANDING_IN if _fits(one, value)), "..."
+            )  # of any other pattern
             yield mark + written(one.name, example if default is None or mark == "# " else default)
 
 
