@@ -404,7 +404,7 @@ class Translation:
 
     def _no_difference(self, node: ast.AST) -> None:
         """Refuse `user-agent` where a text is meant."""
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and _names_only(node):
             name = ast.unparse(node).replace(" ", "")[:50]
             self._text.refuse(node, f'this subtracts; the field of that name is {ALL_FIELDS}["{name}"]')
 
@@ -495,3 +495,10 @@ class Translation:
         variable = self._variable()
         name = self._name("_search", search)
         return f"(({variable} := {self._write(value)}).__class__ is str and {name}({variable}) is not None)"
+
+
+def _names_only(node: ast.expr) -> bool:
+    """Whether it is a difference of nothing but names, such as `x-request-id`."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+        return _names_only(node.left) and _names_only(node.right)
+    return isinstance(node, (ast.Name, ast.Attribute))
