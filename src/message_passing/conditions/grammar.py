@@ -404,9 +404,15 @@ class Translation:
 
     def _no_difference(self, node: ast.AST) -> None:
         """Refuse `user-agent` where a text is meant."""
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and _names_only(node):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and self._names_only(node):
             name = ast.unparse(node).replace(" ", "")[:50]
             self._text.refuse(node, f'this subtracts; the field of that name is {ALL_FIELDS}["{name}"]')
+
+    def _names_only(self, node: ast.expr) -> bool:
+        """Whether it is a difference of nothing but names, such as `x-request-id`."""
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+            return self._names_only(node.left) and self._names_only(node.right)
+        return isinstance(node, (ast.Name, ast.Attribute))
 
     def _no_false_list(self, left: ast.expr, right: ast.Constant) -> None:
         """Refuse `host in ("web")`, which looks into a text, where a list is meant; and `host in 5`."""
@@ -495,10 +501,3 @@ class Translation:
         variable = self._variable()
         name = self._name("_search", search)
         return f"(({variable} := {self._write(value)}).__class__ is str and {name}({variable}) is not None)"
-
-
-def _names_only(node: ast.expr) -> bool:
-    """Whether it is a difference of nothing but names, such as `x-request-id`."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
-        return _names_only(node.left) and _names_only(node.right)
-    return isinstance(node, (ast.Name, ast.Attribute))

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sqlite3
+import time
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from message_passing.inputs.zeromq import ZeroMQInput
 from message_passing.outputs.zeromq import ZeroMQOutput
 from message_passing.testing import TestOutput, free_port, running, wait_for
 from message_passing.zeromq.hop import link
-from message_passing.zeromq.hop.frames import Ready, decode
+from message_passing.zeromq.hop.frames import Hello, Ready, decode
 from nodes import Node, beside_connecting, lines, node, part
 
 if TYPE_CHECKING:
@@ -177,6 +178,24 @@ def test_rejected_and_removed_messages_are_not_sent_again(tmp_path: Path) -> Non
         _, _, err = receiving.stop()
     assert written(file) == [1, 2]
     assert err.count(b"malformed JSON") == 1
+
+
+def test_senders_have_time_to_read_the_last_acknowledgements() -> None:
+    """A connection that ends at once would take with it what its sender has not read."""
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    receiving = ZeroMQInput(socket_bind=endpoint, socket_type="ROUTER", output_to=TestOutput())
+    with zmq.Context() as context, context.socket(zmq.DEALER) as peer:
+        peer.linger = 0
+        receiving.open()
+        hop = receiving._hop
+        assert hop is not None
+        peer.connect(endpoint)
+        peer.send_multipart(Hello(bytes(16), 1).encode())
+        wait_for(lambda: hop.receive() or hop.answer())
+        began = time.monotonic()
+        receiving.close()
+        assert time.monotonic() - began >= 0.05
+        assert isinstance(decode(peer.recv_multipart()), Ready)
 
 
 def test_dead_letters_go_over_a_hop(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,9 @@ _SILENT_AFTER = 4.0
 _REPLIES = 100
 """Messages of one receiver that may wait to be read."""
 
+
+_TO_BE_READ = 0.1
+"""Seconds that senders have to read what was last sent to them, before their connections end."""
 
 _OUTPUT = "it is an output, too: an output sends to an input"
 _INPUT = "it is an input, too: an input receives from an output"
@@ -138,6 +142,7 @@ class HopReceiver:
             key_field: each frame has its sender's name, for this field of its messages.
         """
         self._too_big = 0
+        self._answered = 0.0
         self._maxmsgsize = settings.limits.maxmsgsize
         self._sockets = HopSockets(settings, queue_bytes, key_field)
         self.consumer = Consumer(
@@ -198,8 +203,17 @@ class HopReceiver:
         """
         now = monotonic()
         self.consumer.expire(now)
-        return self._sockets.send_all(self.consumer, now)
+        some = self._sockets.send_all(self.consumer, now)
+        if some:
+            self._answered = now
+        return some
 
     def close(self, linger: float) -> None:
-        """Close the sockets; acknowledgements have so many seconds to leave."""
+        """Close the sockets; acknowledgements have so many seconds to leave.
+
+        A slow sender may have the last ones in its socket still: with ZMQ_IMMEDIATE, libzmq drops what was not read
+        of a connection that ends (`socket_base_t::hiccuped`), and all that it settles would be sent again.
+        """
+        if (rest := min(self._answered + _TO_BE_READ - monotonic(), linger)) > 0:
+            time.sleep(rest)
         self._sockets.close(round(linger * 1000))
