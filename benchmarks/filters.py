@@ -27,7 +27,7 @@ from speed.machine import absent, compile_all, touch_memory
 from speed.measures import Stage, once
 from speed.samples import filtered, log_lines
 
-from message_passing.codecs.json import read_lines
+from message_passing.codecs.json import read_messages
 from message_passing.filters.aggregate import AggregateFilter
 from message_passing.filters.dedupe import DedupeFilter
 from message_passing.filters.enrich import EnrichFilter
@@ -168,7 +168,7 @@ def read(one: Filter) -> ReadLines | None:
     """The lines with the fields that a filter reads; None if it needs objects."""
     names = one.fields_read() if said(type(one), "reads") is not None else None
     decode = field_decoder(None if names is None else fields_of_message(names))
-    return read_lines(LineBatch(LINES), decode) if decode else None
+    return read_messages(LINES, decode) if decode else None
 
 
 def main(rounds: int) -> None:

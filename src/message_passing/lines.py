@@ -94,11 +94,11 @@ class ReadLines(LineBatch):
             return self.whole(to_read=to_read)
         return self._some(compress(self, which), [*compress(self.fields, which)] if to_read else None)
 
-    def at(self, numbers: Sequence[int], *, to_read: bool) -> LineBatch:
-        """The lines of these numbers, likewise."""
-        return self._some(
-            map(self.__getitem__, numbers), [*map(self.fields.__getitem__, numbers)] if to_read else None
-        )
+    def part(self, first: int, end: int) -> ReadLines:
+        """The lines from one number to before another."""
+        lines = LineBatch(self[first:end])
+        lines.checked = self.checked
+        return ReadLines.read(lines, self.fields[first:end])
 
     def whole(self, *, to_read: bool) -> LineBatch:
         """All of them, likewise."""

@@ -24,9 +24,10 @@ SLICE = 0.1
 """Seconds of work within a batch after which results are passed on."""
 
 QUICK = 0.001
-"""Seconds for a message; below that, the clock is read only once every `STRIDE` messages."""
+"""Seconds for a message; below that, the clock is read only once for several: as many as take this long together,
+but at most `STRIDE`."""
 
-STRIDE = 16
+STRIDE = 128
 
 SLOW = 0.25
 """Seconds for a message; where one takes that long, none is begun after a stop."""
@@ -80,13 +81,7 @@ class Pace:
             OutputClosedError: it did.
         """
         component = self._component
-        stop, rest, left, stride, began = (
-            component.stop_request,
-            _iter(messages),
-            len(messages),
-            1,
-            monotonic(),
-        )
+        stop, rest, left, stride, began = component.stop_request, _iter(messages), len(messages), 1, monotonic()
         while left > 0 and self.work_left > 0:
             for message in islice(rest, stride):
                 try:
@@ -98,13 +93,7 @@ class Pace:
                 if stop.asked:
                     break
             before, left = left, left - stride if not stop.asked else length_hint(rest)
-            now = monotonic()
-            if stop.asked or now - began >= QUICK * stride:
-                self._work(began, now, before - left)
-                stride = 1
-            elif stride < STRIDE:
-                stride *= 2
-            began = now
+            began, stride = self._strode(began, stride, before - left)
         self._leave(rest, left)
 
     def filter_each(
@@ -138,14 +127,8 @@ class Pace:
                 if stop.asked:
                     break
             before, left = left, left - stride if not stop.asked else length_hint(rest)
-            now = monotonic()
-            if stop.asked or now - began >= QUICK * stride:
-                self._work(began, now, before - left)
-                stride = 1
-            elif stride < STRIDE:
-                stride *= 2
-            began = now
-            if now >= due and left > 0:
+            began, stride = self._strode(began, stride, before - left)
+            if began >= due and left > 0:
                 ready = kept[:]
                 kept.clear()
                 hand_on(ready, first - left - (metrics.losses - metrics.received - lost), rest)
@@ -153,6 +136,54 @@ class Pace:
                 due = began + SLICE
         left = self._leave(rest, left)
         hand_on(kept, first - left - (metrics.losses - metrics.received - lost), ())
+
+    def choose_each(
+        self,
+        keeps: Callable[[Any], object],
+        items: Sequence[Any],
+        hand_on: Callable[[int, list[bool], int], None],
+    ) -> None:
+        """Call `keeps` with each item, and pass on for which it was true. What fails, or was not begun, is a number.
+
+        Args:
+            keeps: may raise.
+            items: the batch.
+            hand_on: receives the number of the first item of a piece, for each of the piece whether it is kept, and
+                how many of them have not failed.
+        """
+        component = self._component
+        stop, rest, done, stride, began = component.stop_request, iter(items), 0, 1, monotonic()
+        chosen: list[bool] = []
+        first, failed, due, choose = 0, 0, began + SLICE, chosen.append
+        while done < len(items) and self.work_left > 0:
+            for item in islice(rest, stride):
+                try:
+                    choose(True if keeps(item) else False)  # noqa: SIM210 - costs less than a call of `bool`
+                except Exception as error:  # noqa: BLE001 - any failure has one route
+                    component.fail(error, [first + len(chosen)])
+                    choose(False)
+                    failed += 1
+                if stop.asked:
+                    break
+            before, done = done, first + len(chosen)
+            began, stride = self._strode(began, stride, done - before)
+            if began >= due and done < len(items):
+                ready = chosen[:]
+                chosen.clear()
+                hand_on(first, ready, len(ready) - failed)
+                first, failed, began = done, 0, monotonic()
+                due = began + SLICE
+        if done < len(items):
+            component.drop(range(done, len(items)), NOT_STARTED)
+        hand_on(first, chosen, len(chosen) - failed)
+
+    def _strode(self, began: float, stride: int, done: int) -> tuple[float, int]:
+        """Record how long so many messages took; return when that was, and how many to handle until the next time."""
+        now = monotonic()
+        if self._component.stop_request.asked or now - began >= QUICK * stride:
+            self._work(began, now, done)
+            return now, 1
+        return now, stride * 2 if now - began < QUICK and stride < STRIDE else stride
 
     def filter_pieces(
         self,

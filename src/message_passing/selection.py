@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import MessageError
@@ -69,15 +70,14 @@ class Selection:
                 hand_on(kept, len(lines))
             return
         self.metrics, self.stop_request = owner.metrics, owner.stop_request
-        self._lines, fields, keeps = lines, lines.fields, owner.keeps
+        self._lines, count = lines, len(lines)
 
-        def apply(number: int) -> int | None:
-            return number if keeps(fields[number]) else None
+        def pass_on(first: int, which: list[bool], of: int) -> None:
+            end = first + len(which)
+            piece = lines if len(which) == count else lines.part(first, end)
+            hand_on(piece.chosen(which, to_read=to_read), of, islice(lines, end, None))
 
-        def pass_on(numbers: list[int], of: int, rest: Sequence[int] = ()) -> None:
-            hand_on(lines.at(numbers, to_read=to_read), of, (lines[number] for number in rest))
-
-        self._pace.filter_each(apply, [*range(len(lines))], [], pass_on)
+        self._pace.choose_each(owner.keeps, lines.fields, pass_on)
 
     def _write_searched(self, lines: ReadLines, hand_on: Callable[..., None], *, to_read: bool) -> None:
         """Pass on the lines in which the filter finds nothing, and the text of what it makes of the others.

@@ -12,7 +12,7 @@ from message_passing.codecs.json import (
     TextEncoder,
     checked_block,
     decoded_block,
-    read_lines,
+    read_block,
 )
 from message_passing.errors import DecodingError, EncodingError, MessageError
 from message_passing.flow import Decoder
@@ -148,7 +148,7 @@ class JSONLinesDecoder(Decoder):
         """
         if self.wiring.text:
             return checked_block(block)
-        if reads and self._reads and (lines := read_lines(LineBatch.of_block(block), self._reads)):
+        if reads and self._reads and (lines := read_block(block, self._reads)):
             return lines
         if objects := decoded_block(block):
             return objects
