@@ -55,8 +55,10 @@ class LineBatch(ImmutableBatch[bytes]):
     def __init__(self, messages: Iterable[bytes]) -> None:
         """Join `messages`, none of which has a line break in it."""
         super().__init__(messages)
-        self.block = b"\n".join([*self, b""])
+        list.append(self, b"")  # a newline after the last one
+        self.block = b"\n".join(self)
         """Every message, each followed by a newline."""
+        list.pop(self)
         self.checked = False
 
     @classmethod
@@ -94,6 +96,12 @@ class ReadLines(LineBatch):
             return self.whole(to_read=to_read)
         return self._some(compress(self, which), [*compress(self.fields, which)] if to_read else None)
 
+    def at(self, numbers: Sequence[int], *, to_read: bool) -> LineBatch:
+        """The lines of these numbers, likewise."""
+        return self._some(
+            map(self.__getitem__, numbers), [*map(self.fields.__getitem__, numbers)] if to_read else None
+        )
+
     def part(self, first: int, end: int) -> ReadLines:
         """The lines from one number to before another."""
         lines = LineBatch(self[first:end])
@@ -115,11 +123,12 @@ class ReadLines(LineBatch):
         """These lines with others in the place of some: for a line's number, objects and the text of each."""
         if not others:
             return self.whole(to_read=to_read)
-        lines, fields, of = [*self], [*self.fields], type(self.fields[0]).complete.of
+        lines, fields = [*self], [*self.fields] if to_read else None
         for number, found in reversed(others):
             lines[number : number + 1] = [text for _, text in found]
-            fields[number : number + 1] = [of(one) for one, _ in found]
-        made = self._some(lines, fields if to_read else None)
+            if fields is not None:
+                fields[number : number + 1] = [type(self.fields[0]).complete.of(one) for one, _ in found]
+        made = self._some(lines, fields)
         # What is written anew may have a line break that was escaped.
         made.checked = self.checked and all(text.isascii() for _, found in others for _, text in found)
         return made

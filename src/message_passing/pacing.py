@@ -24,10 +24,9 @@ SLICE = 0.1
 """Seconds of work within a batch after which results are passed on."""
 
 QUICK = 0.001
-"""Seconds for a message; below that, the clock is read only once for several: as many as take this long together,
-but at most `STRIDE`."""
+"""Seconds for a message; below that, the clock is read only once every `STRIDE` messages."""
 
-STRIDE = 128
+STRIDE = 16
 
 SLOW = 0.25
 """Seconds for a message; where one takes that long, none is begun after a stop."""
@@ -183,7 +182,7 @@ class Pace:
         if self._component.stop_request.asked or now - began >= QUICK * stride:
             self._work(began, now, done)
             return now, 1
-        return now, stride * 2 if now - began < QUICK and stride < STRIDE else stride
+        return now, min(stride * 2, STRIDE)
 
     def filter_pieces(
         self,

@@ -11,13 +11,17 @@ escapes are always found.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from message_passing.filters._personal import cards, emails
+from message_passing.lines import line_count
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from message_passing.lines import LineBatch
 
@@ -32,8 +36,11 @@ _CONTAINERS: frozenset[type] = frozenset({dict, list})
 _FOLDED = [one.encode() for one in "\u00df\u017f\u1e9e\u212a\ufb00\ufb01\ufb02\ufb03\ufb04\ufb05\ufb06"]
 """Letters that become ASCII when case is ignored, as the long s becomes `s`."""
 
-_NUMBERS = bytes(48 if 48 <= one < 58 else one if one == 10 else 120 for one in range(256))
-"""Digits become `0`, all else but a line's end `x`."""
+_FOLDED_BY_FIRST = {first[:1]: [one for one in _FOLDED if one[:1] == first[:1]] for first in _FOLDED}
+
+_PLAIN = bytes(range(256)).lower().translate(bytes.maketrans(b"123456789", b"0" * 9))
+_NOT_PLAIN = b" -"
+"""What may stand between the digits of a card."""
 
 _MARKS = bytes.maketrans(b"E,[]{}", b"e:::::")
 _NO_MARKS = bytes({*range(256)} - {*b'\n"eE,:[]{}tf'})
@@ -43,30 +50,45 @@ number with an exponent is `e` between two colons."""
 _ESCAPES = (b"\\u", b"\\/")
 """Of characters that also stand for themselves."""
 
-_Hay = tuple[str, bytes, "re.Pattern[bytes] | None"]
-"""What is searched (a name of `_HAYS`), for what, and what must be in the line besides."""
+_Confirms = Callable[[bytes], object]
+_Hay = tuple[str, bytes, "_Confirms | None"]
+"""What is searched (a name of `_HAYS`), for what, and what must be true of the line besides."""
 
 _HAYS: dict[str, Callable[[bytes], bytes]] = {
     "as it is": lambda text: text,
     "lower": bytes.lower,
-    "digits": lambda text: text.translate(_NUMBERS, b" -"),
+    "plain": lambda text: text.translate(_PLAIN, _NOT_PLAIN),  # for digits, and for names where these are sought
     "marks": lambda text: text.translate(_MARKS, _NO_MARKS),
     "dots": lambda text: text.translate(None, b"0123456789"),
     "colons": lambda text: text.translate(None, b"0123456789abcdefABCDEF."),
 }
 
-_CARD = re.compile(rb"(?:(?<![0-9])|(?<=\\u00[0-9a-f]{2}))[2-6](?:[ -]?[0-9]){12}")
-_LARGE = re.compile(rb"[:,\[\s]-?[0-9][0-9.]*[eE]\+?[0-9]")
-_EMAIL = re.compile(rb"[\w.+%'\x80-\xff-]@[0-9A-Za-z\x80-\xff][\w\x80-\xff-]*\.")
+_has_exponent = re.compile(rb"[:,\[\s]-?[0-9][0-9.]*[eE]\+?[0-9]").search
+_may_be_rounded = re.compile(rb"[2-6][0-9]{12,}(?:\.[0-9]|[eE]-)").search
+"""A number whose digits may be others once it is a float."""
+
+_CONTROL = re.compile(rb"\\u00[0-9a-f]{2}")
+"""How a control character is escaped, after whose code the digits of a card may follow."""
+
+
+def _has_card(line: bytes) -> bool:
+    text = _CONTROL.sub(b"x", line) if b"\\u" in line else line
+    return any(cards(text.decode())) or _may_be_rounded(line) is not None
+
+
+def _has_email(line: bytes) -> bool:
+    return any(emails(line.decode()))
+
+
 _IPV4 = re.compile(rb"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
 _URL = re.compile(rb"://[^/]*@")
 _TOKENS = b"bearer |basic |eyj|akia|asia|ghp_|gho_|ghu_|ghs_|ghr_|github_pat_|xox|sk-|-----begin "
 
 _SIGNS: dict[str, list[_Hay]] = {
-    "card": [("digits", b"0" * 13, _CARD), ("marks", b":e:", _LARGE)],
-    "email": [("as it is", b"@", _EMAIL)],
-    "ip": [("dots", b"...", _IPV4), ("as it is", b"::", None), ("colons", b"::::::", None)],
-    "token": [("as it is", b"://", _URL), *(("lower", one, None) for one in _TOKENS.split(b"|"))],
+    "card": [("plain", b"0" * 13, _has_card), ("marks", b":e:", _has_exponent)],
+    "email": [("as it is", b"@", _has_email)],
+    "ip": [("dots", b"...", _IPV4.search), ("as it is", b"::", None), ("colons", b"::::::", None)],
+    "token": [("as it is", b"://", _URL.search), *(("lower", one, None) for one in _TOKENS.split(b"|"))],
 }
 
 
@@ -86,6 +108,9 @@ class Suspects:
         lasts = {one.rpartition(".")[2] for one in names}
         self._ascii = all(map(str.isascii, lasts))
         self._names = [msgspec.json.encode(one)[1:] for one in lasts]
+        # One text for both, unless tokens need the other one anyway.
+        self._in = "plain" if "card" in patterns and "token" not in patterns else "lower"
+        self._as_there = [_HAYS[self._in](one) for one in self._names]
 
     def of(self, messages: Sequence[Any]) -> Sequence[int]:
         """The numbers of those messages that must be looked at, ascending."""
@@ -129,22 +154,22 @@ class Suspects:
                 hay = hays[kind] = _HAYS[kind](text)
             return hay
 
-        if self._names:
-            folded = hay_of("lower")
-            if not self._ascii or _folds(text):
-                folded = text.decode().casefold().encode()
+        if self._names and (not self._ascii or _folds(text)):
+            folded = text.decode().casefold().encode()
             for name in self._names:
                 _search(folded, name, found)
-        for kind, needle, pattern in self._signs:
-            if pattern is _LARGE and not floats:
-                continue
-            hay = hay_of(kind)
-            if needle not in hay:
+        elif self._names:
+            for name in self._as_there:
+                _search(hay_of(self._in), name, found)
+        for kind, needle, confirms in self._signs:
+            if confirms is _has_exponent and not floats:
                 continue
             there: set[int] = set()
-            _search(hay, needle, there)
-            lines = lines or text.split(b"\n")
-            found.update(one for one in there if pattern is None or pattern.search(lines[one]))
+            _search(hay_of(kind), needle, there)
+            if confirms and there:
+                lines = lines or text.split(b"\n")
+                there = {one for one in there if confirms(lines[one])}
+            found |= there
         return found
 
 
@@ -152,7 +177,8 @@ def _folds(text: bytes) -> bool:
     """Whether it has a letter of `_FOLDED`. Single bytes are found many times as fast as letters."""
     if text.isascii():
         return False
-    return any(one[:1] in text and one[-1:] in text and one in text for one in _FOLDED)
+    there = (letters for first, letters in _FOLDED_BY_FIRST.items() if first in text)
+    return any(one[-1:] in text and one in text for letters in there for one in letters)
 
 
 def _types(messages: Sequence[Any]) -> set[type] | None:
@@ -179,7 +205,7 @@ def _search(text: bytes, needle: bytes, found: set[int]) -> None:
     """Add the numbers of the lines that have it."""
     at, line, start = text.find(needle), 0, 0
     while at >= 0:
-        line += text.count(b"\n", start, at)
+        line += line_count(text[start:at])
         found.add(line)
         start = text.find(b"\n", at)
         at = text.find(needle, start)
