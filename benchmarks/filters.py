@@ -27,7 +27,7 @@ from speed.machine import absent, compile_all, touch_memory
 from speed.measures import Stage, once
 from speed.samples import filtered, log_lines
 
-from message_passing.codecs.json import read_messages
+from message_passing.codecs.json import read_lines
 from message_passing.filters.aggregate import AggregateFilter
 from message_passing.filters.dedupe import DedupeFilter
 from message_passing.filters.enrich import EnrichFilter
@@ -44,7 +44,6 @@ from message_passing.filters.set import SetFilter
 from message_passing.filters.throttle import ThrottleFilter
 from message_passing.filters.where import WhereFilter
 from message_passing.flow import Filter
-from message_passing.lines import LineBatch
 from message_passing.outputs.null import NullOutput
 from message_passing.read_fields import field_decoder, fields_of_message
 from message_passing.wiring import said
@@ -168,7 +167,7 @@ def read(one: Filter) -> ReadLines | None:
     """The lines with the fields that a filter reads; None if it needs objects."""
     names = one.fields_read() if said(type(one), "reads") is not None else None
     decode = field_decoder(None if names is None else fields_of_message(names))
-    return read_messages(LINES, decode) if decode else None
+    return read_lines(LINES, decode) if decode else None
 
 
 def main(rounds: int) -> None:

@@ -72,6 +72,15 @@ class LineBatch(ImmutableBatch[bytes]):
         return lines
 
 
+class ObjectFrames(list[bytes]):
+    """Messages as they were received, each exactly `bytes`, and none empty or beginning otherwise than with `{`.
+
+    Whoever looks at each anyway, to receive it, saves the next one doing so.
+    """
+
+    __slots__ = ()
+
+
 class ReadLines(LineBatch):
     """A batch of checked lines of JSON text, and the fields of each that filters read.
 

@@ -26,7 +26,10 @@ SLICE = 0.1
 QUICK = 0.001
 """Seconds for a message; below that, the clock is read only once every `STRIDE` messages."""
 
-STRIDE = 16
+STRIDE, LONG_STRIDE = 16, 64
+"""The second once `_TRUSTED` messages have been quick one after the other."""
+
+_TRUSTED = 1000
 
 SLOW = 0.25
 """Seconds for a message; where one takes that long, none is begun after a stop."""
@@ -72,6 +75,7 @@ class Pace:
         self.work_left = WORK_AFTER_STOP
         self.most = most
         self._component = component
+        self._quick = 0  # messages since the last that was not
 
     def write_each(self, write: Callable[[Any], object], messages: Sequence[Any]) -> None:
         """Call `write` with each message.
@@ -80,7 +84,13 @@ class Pace:
             OutputClosedError: it did.
         """
         component = self._component
-        stop, rest, left, stride, began = component.stop_request, _iter(messages), len(messages), 1, monotonic()
+        stop, rest, left, stride, began = (
+            component.stop_request,
+            _iter(messages),
+            len(messages),
+            1,
+            monotonic(),
+        )
         while left > 0 and self.work_left > 0:
             for message in islice(rest, stride):
                 try:
@@ -181,8 +191,10 @@ class Pace:
         now = monotonic()
         if self._component.stop_request.asked or now - began >= QUICK * stride:
             self._work(began, now, done)
+            self._quick = 0
             return now, 1
-        return now, min(stride * 2, STRIDE)
+        self._quick += done
+        return now, min(stride * 2, LONG_STRIDE if self._quick >= _TRUSTED else STRIDE)
 
     def filter_pieces(
         self,

@@ -177,8 +177,13 @@ class Source(Component):
 
     async def drain(self) -> None:
         """Wait until what is downstream has room again."""
-        for output in self.outputs():
-            await output.drain()
+        waited_for: list[Output] = [*self.outputs()]
+        for one in waited_for:
+            kind: Any = type(one)
+            if kind.drain is Source.drain:
+                waited_for += kind.outputs(one)  # asked without it, as after most components
+            else:
+                await one.drain()
 
 
 class Input(Source):

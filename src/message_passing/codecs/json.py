@@ -20,7 +20,7 @@ from message_passing.json_text import (
     encode_one,
     encode_text,
 )
-from message_passing.lines import Indented, LineBatch, LineBlock, ReadLines
+from message_passing.lines import Indented, LineBatch, LineBlock, ObjectFrames, ReadLines
 from message_passing.options import option
 from message_passing.read_fields import field_decoder
 
@@ -38,14 +38,15 @@ _decode_lines = msgspec.json.Decoder().decode_lines
 
 def checked_lines(messages: list[Any]) -> LineBatch | None:
     """The same messages, if each is bytes with one well-formed JSON object in UTF-8, on one line."""
-    lines = _lines_of(messages)
-    return None if lines is None or _read(lines, _check) is None else lines
+    if not _look_like_objects(messages):
+        return None
+    lines = messages if isinstance(messages, LineBatch) else LineBatch(messages)
+    return None if _read(lines, _check) is None else lines
 
 
 def checked_block(block: bytes) -> LineBatch | None:
     """The lines of a block that ends with a newline, if each is one well-formed JSON object in UTF-8."""
-    lines = LineBatch.of_block(block)
-    return lines if _look_like_objects(lines) and _read(lines, _check) is not None else None
+    return checked_lines(LineBatch.of_block(block))
 
 
 def decoded_block(block: bytes) -> list[Any] | None:
@@ -61,42 +62,39 @@ def decoded_block(block: bytes) -> list[Any] | None:
     return found if framed and len(found) == lines else None
 
 
-def _look_like_objects(lines: list[bytes]) -> bool:
-    """Whether each line begins and ends as an object does.
+def _look_like_objects(messages: list[Any]) -> bool:
+    """Whether each message is bytes without a line break that begins and ends as an object does.
 
     If so, and if their block has as many values as lines, each line is one value: within a value
     no `}` is followed by a line break and a `{`.
     """
-    try:
-        return not [line for line in lines if line[0] != _OPENING or line[-1] != _CLOSING]
-    except IndexError:  # an empty line
+    try:  # in as few passes as possible, which are what takes the time
+        if type(messages) is ObjectFrames:
+            return not [one for one in messages if one[-1] != _CLOSING or NEWLINE in one]
+        if isinstance(messages, LineBatch):
+            return not [one for one in messages if one[0] != _OPENING or one[-1] != _CLOSING]
+        if [*map(type, messages)].count(bytes) != len(messages):
+            return False
+        return not [one for one in messages if one[0] != _OPENING or one[-1] != _CLOSING or NEWLINE in one]
+    except IndexError:  # one is empty
         return False
 
 
-def _lines_of(messages: list[Any]) -> LineBatch | None:
-    """The same messages, if each is bytes without a line break that begins and ends as an object does."""
-    if isinstance(messages, LineBatch):
-        return messages if _look_like_objects(messages) else None
-    if [*map(type, messages)].count(bytes) != len(messages):  # costs less than a set of them
-        return None
-    try:  # all in one pass, which is what takes the time
-        if [one for one in messages if one[0] != _OPENING or one[-1] != _CLOSING or NEWLINE in one]:
-            return None
-    except IndexError:  # an empty message
-        return None
-    return LineBatch(messages)
-
-
-def read_messages(messages: list[Any], decode: DecodeLines) -> ReadLines | None:
+def read_lines(messages: list[Any], decode: DecodeLines) -> ReadLines | None:
     """Messages with the fields that `decode` reads of each, if each is one well-formed JSON object in UTF-8."""
-    lines = _lines_of(messages)
-    found = None if lines is None else _read(lines, decode)
-    return None if lines is None or found is None else ReadLines.read(lines, found)
+    if not _look_like_objects(messages):
+        return None
+    lines = messages if type(messages) is ReadLines else ReadLines(messages)
+    found = _read(lines, decode)
+    if found is None:
+        return None
+    lines.fields = found
+    return lines
 
 
 def read_block(block: bytes, decode: DecodeLines) -> ReadLines | None:
     """The lines of a block that ends with a newline, likewise."""
-    return read_messages(LineBatch.of_block(block), decode)
+    return read_lines(ReadLines.of_block(block), decode)
 
 
 def _read(lines: LineBatch, decode: DecodeLines) -> list[Any] | None:
@@ -176,7 +174,7 @@ class JSONDecoder(Decoder):
         """Decode a batch; when something in it is not plain well-formed JSON, go one by one."""
         if self.wiring.text and (lines := checked_lines(messages)):
             return lines
-        if self._reads and (lines := read_messages(messages, self._reads)):
+        if self._reads and (lines := read_lines(messages, self._reads)):
             return lines
         try:
             found = [*map(decode_one, messages)]

@@ -57,7 +57,9 @@ _Hay = tuple[str, bytes, "_Confirms | None"]
 _HAYS: dict[str, Callable[[bytes], bytes]] = {
     "as it is": lambda text: text,
     "lower": bytes.lower,
-    "plain": lambda text: text.translate(_PLAIN, _NOT_PLAIN),  # for digits, and for names where these are sought
+    "plain": lambda text: text.translate(
+        _PLAIN, _NOT_PLAIN
+    ),  # for digits, and for names where these are sought
     "marks": lambda text: text.translate(_MARKS, _NO_MARKS),
     "dots": lambda text: text.translate(None, b"0123456789"),
     "colons": lambda text: text.translate(None, b"0123456789abcdefABCDEF."),

@@ -43,6 +43,10 @@ _NOTHING_CAME = 4.0
 """Seconds after which it is noted that connected senders have sent nothing."""
 
 _SAMPLED = 16
+_TURN = 0.002
+"""Seconds after which other inputs run, however flooded this one is. A turn of the loop costs as much as receiving
+some 40 messages."""
+
 _BATCH_TIME = 0.05
 """Seconds that a batch may take before the next one is made smaller, so that signals are handled soon."""
 
@@ -195,7 +199,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
         ready = asyncio.Event()
         self._receiver.on_ready(functools.partial(loop.call_soon_threadsafe, ready.set))
         loop.add_reader(self._receiver.file_descriptor, ready.set)
-        size = _FIRST_BATCH
+        size, turn = _FIRST_BATCH, 0.0
         try:
             while True:
                 ready.clear()
@@ -209,8 +213,10 @@ class ZeroMQInput(ZeroMQComponent, Input):
                 began, sample = time.monotonic(), batch[::_SAMPLED]
                 self.emit(batch)
                 await self.drain()
-                size = self._next_size(size, sample, time.monotonic() - began)
-                await asyncio.sleep(0)  # let other inputs run, however flooded this one is
+                size = self._next_size(size, sample, (now := time.monotonic()) - began)
+                if now >= turn:
+                    await asyncio.sleep(0)
+                    turn = time.monotonic() + _TURN
         finally:
             self._receiver.on_ready(lambda: None)
             loop.remove_reader(self._receiver.file_descriptor)

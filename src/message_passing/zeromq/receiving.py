@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from message_passing.lines import ObjectFrames
 from message_passing.zeromq.memory import Memory
 from message_passing.zeromq.monitor_thread import MonitorThread
 from message_passing.zeromq.oversized import Oversized
@@ -156,13 +157,13 @@ class Receiver:
 
     def _fast(self, limit: int) -> list[bytes]:
         """Receive without querying each message's properties: that costs more than receiving it."""
-        batch: list[bytes] = []
+        batch, others = ObjectFrames(), 0
         with contextlib.suppress(zmq.Again):
             if (now := time.monotonic()) >= self._next_sample:
                 several = self._monitor_thread is None or self._monitor_thread.has_several()
                 self._next_sample = now + (_SAMPLING if several else _SAMPLING_ONE)
                 batch += self._next()
-                limit -= 1
+                limit, others = limit - 1, 1
             # One call less for each than a loop over `recv`. An empty batch means that nothing is ready: so all of
             # `limit` is tried, even if it is 1.
             for frame in map(self._socket.recv, repeat(_NOBLOCK, limit)):
@@ -171,8 +172,9 @@ class Receiver:
                 if frame and frame[0] == _OBJECT_START:
                     batch.append(frame)
                 else:
+                    others = 1
                     batch += self._rest_of(frame)
-        return batch
+        return [*batch] if others else batch
 
     def _rest_of(self, frame: bytes) -> list[bytes]:
         """Which frames are messages to us: separate objects, and the last frame unless the whole is too big."""
