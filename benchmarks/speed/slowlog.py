@@ -46,4 +46,5 @@ class Chosen(Filter):
 
     def keeps(self, fields: Any) -> bool:
         """Whether it is for more."""
-        return bool(fields.level != "DEBUG")
+        level: str = fields.level
+        return level != "DEBUG"

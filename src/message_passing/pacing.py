@@ -161,16 +161,17 @@ class Pace:
                 how many of them have not failed.
         """
         component = self._component
-        stop, rest, done, stride, began = component.stop_request, iter(items), 0, 1, monotonic()
+        stop, rest, done, began = component.stop_request, iter(items), 0, monotonic()
+        stride = LONG_STRIDE if self._quick >= _TRUSTED else 1
         chosen: list[bool] = []
-        first, failed, due, choose = 0, 0, began + SLICE, chosen.append
+        first, failed, due = 0, 0, began + SLICE
         while done < len(items) and self.work_left > 0:
             for item in islice(rest, stride):
                 try:
-                    choose(True if keeps(item) else False)  # noqa: SIM210 - costs less than a call of `bool`
+                    chosen.append(True if keeps(item) else False)  # noqa: SIM210 - costs less than a call of `bool`
                 except Exception as error:  # noqa: BLE001 - any failure has one route
                     component.fail(error, [first + len(chosen)])
-                    choose(False)
+                    chosen.append(False)
                     failed += 1
                 if stop.asked:
                     break

@@ -43,6 +43,9 @@ class ReadFields(msgspec.Struct, gc=False):
     complete: ClassVar[type[ReadFields]]
     """The class for a message whose level may be under any name. Attributes have the same names."""
 
+    spelled: ClassVar[bool] = False
+    """Whether `level` is one of `message_fields.SPELLED`, and `level_number` an integer or missing."""
+
     def get(self, path: str, default: Any = None) -> Any:
         """The value of a field, by the rule for dotted names (`dotted.value_at`).
 
@@ -144,7 +147,7 @@ def _usual_type(reads: frozenset[str]) -> type[ReadFields]:
     places = {name: place for name, place in complete.places().items() if name in names}
     others = [(place, Any, UNSET) for name, place in places.items() if name not in _USUAL]
     made = _defined(places, [("level", _Spelled), ("level_number", int, UNSET), *others])
-    made.complete = complete
+    made.complete, made.spelled = complete, True
     return made
 
 

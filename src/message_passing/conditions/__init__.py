@@ -49,6 +49,9 @@ def value(d, now):
 """
 
 
+_MOST_CLASSES = 4
+"""Classes of fields that one condition is compiled for: a reader has two, and a reload brings another one."""
+
 _FIELDS_PROGRAM = """
 def choose(messages, now):
     found = []
@@ -114,11 +117,13 @@ class Condition:
         """Whether it holds, by the fields of each message, which are of one reader and have all that it `reads`."""
         if not fields:
             return []
-        cls = type(fields[0]).complete
+        cls = type(fields[0])
         if (choose := self._choose.get(cls)) is None:
             found = Translation(self.text, truth=self._truth, linear=self._linear, of=cls)
             choose = _run(_FIELDS_PROGRAM, found)["choose"]
-            self._choose = {cls: choose}
+            if len(self._choose) >= _MOST_CLASSES:
+                self._choose.clear()
+            self._choose[cls] = choose
         try:
             return choose(fields, wall())
         except Exception:  # noqa: BLE001 - as above

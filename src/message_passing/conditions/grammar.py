@@ -40,7 +40,7 @@ from message_passing.conditions.operations import (
 from message_passing.conditions.parsing import FOREIGN_CALLS, ConditionText
 from message_passing.conditions.patterns import searcher
 from message_passing.errors import did_you_mean
-from message_passing.message_fields import LEVELS, NAMES
+from message_passing.message_fields import LEVELS, NAMES, SPELLED
 from message_passing.read_fields import LEVEL
 
 if TYPE_CHECKING:
@@ -132,9 +132,11 @@ class Translation:
             "_len": length,
         }
         self._places = None if of is None else of.places()
+        self._spelled = of is not None and of.spelled
         if of is not None:
             self.names |= {
                 "UNSET": UNSET,
+                "NUMBERS": SPELLED,
                 "_at": of.get,
                 "_level": level_number_of_fields,
                 "_age": age_of_fields,
@@ -377,8 +379,11 @@ class Translation:
         (number,) = numbers
         if kind in (ast.Eq, ast.NotEq):
             return f"({self._level(side)} {'==' if kind is ast.Eq else '!='} {number!r})"
+        level = self._level(side)
+        if self._spelled and field_path(side) == "level":
+            return f"({level} {_COMPARISONS[kind]} {number!r})"
         variable = self._variable()
-        return f"(({variable} := {self._level(side)}) is not None and {variable} {_COMPARISONS[kind]} {number!r})"
+        return f"(({variable} := {level}) is not None and {variable} {_COMPARISONS[kind]} {number!r})"
 
     def _level(self, node: ast.AST) -> str:
         """The number of a level: `level` in whatever way the message says it, another field by its value."""
@@ -386,7 +391,8 @@ class Translation:
         if field_path(node) != "level":
             return f"_spelled({value})"
         self.reads.add(LEVEL)
-        return "_level(d)"
+        # One that a filter wrote anew may have any level: a KeyError, after which each is asked by itself (`choose`).
+        return "(NUMBERS[d.level] if d.level_number is UNSET else _level(d))" if self._spelled else "_level(d)"
 
     def _check_level(self, node: ast.AST, *, ordered: bool) -> None:
         """Refuse what looks like a level that a level is compared with, and is none."""
