@@ -62,6 +62,9 @@ class Filter(Source, Output):
     passes_blocks: ClassVar[bool] = False
     """Whether `filter_many` passes on a batch as it is, so that it may be a block where the next one takes that."""
 
+    takes_frames: ClassVar[bool] = False
+    """Whether `filter_many` does not change a batch, and passes on another: then it may be a `lines.ObjectFrames`."""
+
     reads: ClassVar[tuple[str, ...] | None] = None
     """The fields that `keeps` reads, which may be dotted names; None for a filter that needs whole messages."""
 

@@ -21,6 +21,24 @@ def _refused(self: ImmutableBatch[Any], *_given: Any, **_named: Any) -> NoReturn
     self.refuse()
 
 
+class ObjectFrames(list[bytes]):
+    """Messages as they were received, each exactly `bytes` that begin with `{`; and their block.
+
+    Whoever receives them looks at each anyway, and needs their size: so who comes next need not do that again. It is
+    for components that say that they do not change a batch (`wiring.Wiring.frames`).
+    """
+
+    __slots__ = ("block",)
+
+    def join(self) -> int:
+        """Make the block; the bytes of all."""
+        self.append(b"")
+        self.block = b"\n".join(self)
+        """Every message, each followed by a newline; there may be others within one."""
+        self.pop()
+        return len(self.block) - len(self)
+
+
 class ImmutableBatch(list[_Item]):
     """A batch that its receivers cannot change, since others have it too. A copy is a list."""
 
@@ -64,21 +82,21 @@ class LineBatch(ImmutableBatch[bytes]):
     @classmethod
     def of_block(cls, block: bytes) -> Self:
         """The lines of a block that ends with a newline, or is empty."""
-        lines = cls.__new__(cls)
-        list.__init__(lines, block.split(b"\n"))
-        list.pop(lines)
-        lines.block = block
-        lines.checked = False
-        return lines
+        made = cls._of(block.split(b"\n"), block)
+        list.pop(made)
+        return made
 
+    @classmethod
+    def of(cls, messages: list[bytes]) -> Self:
+        """Messages, none of which has a line break in it."""
+        return cls._of(messages, messages.block) if type(messages) is ObjectFrames else cls(messages)
 
-class ObjectFrames(list[bytes]):
-    """Messages as they were received, each exactly `bytes`, and none empty or beginning otherwise than with `{`.
-
-    Whoever looks at each anyway, to receive it, saves the next one doing so.
-    """
-
-    __slots__ = ()
+    @classmethod
+    def _of(cls, lines: Iterable[bytes], block: bytes) -> Self:
+        made = cls.__new__(cls)
+        list.__init__(made, lines)
+        made.block, made.checked = block, False
+        return made
 
 
 class ReadLines(LineBatch):

@@ -10,8 +10,8 @@ seldom changes a message may do likewise, if it finds in the text which messages
 An output that needs a field of its messages sets `takes_objects`: the encoders right before it pass objects on, and
 the output encodes them, with these (`Output.encoded`).
 
-What a class declares (`transparent`, `takes_text`, `takes_blocks`, `passes_blocks`, `takes_objects`) holds for
-itself, and for its subclasses, unless they handle messages differently: these have to declare it again.
+What a class declares (`transparent`, `takes_text`, `takes_blocks`, `takes_frames`, `passes_blocks`, `takes_objects`)
+holds for itself, and for its subclasses, unless they handle messages differently: these have to declare it again.
 """
 
 from __future__ import annotations
@@ -54,13 +54,15 @@ class Wiring:
     """What a component may pass on instead of a list of objects.
 
     Attributes:
-        text: checked lines of JSON text (`lines.Lines`): they become text again uninspected.
-        blocks: a block of lines (`lines.Block`).
+        text: checked lines of JSON text (`lines.LineBatch`): they become text again uninspected.
+        blocks: a block of lines (`lines.LineBlock`).
+        frames: a batch as it was received (`lines.ObjectFrames`), which they do not change.
         reads: checked lines, with the fields of these names (`lines.ReadLines`); None if that is not enough.
     """
 
     text: bool = False
     blocks: bool = False
+    frames: bool = False
     reads: frozenset[str] | None = None
 
 
@@ -71,6 +73,7 @@ def wiring_of(component: Wired) -> Wiring:
     return Wiring(
         text=text,
         blocks=all(map(_takes_blocks, outputs)),
+        frames=all(map(_takes_frames, outputs)),
         reads=None if text else _read_by(outputs),
     )
 
@@ -145,6 +148,12 @@ def _takes_blocks(output: Any) -> bool:
     if said(type(output), "takes_blocks") is True:
         return True
     return said(type(output), "passes_blocks") is True and all(map(_takes_blocks, output.outputs()))
+
+
+def _takes_frames(output: Any) -> bool:
+    if said(type(output), "takes_frames") is True or said(type(output), "takes_blocks") is True:
+        return True
+    return said(type(output), "passes_blocks") is True and all(map(_takes_frames, output.outputs()))
 
 
 def _becomes_text(output: Any) -> bool:

@@ -40,7 +40,7 @@ def checked_lines(messages: list[Any]) -> LineBatch | None:
     """The same messages, if each is bytes with one well-formed JSON object in UTF-8, on one line."""
     if not _look_like_objects(messages):
         return None
-    lines = messages if isinstance(messages, LineBatch) else LineBatch(messages)
+    lines = messages if isinstance(messages, LineBatch) else LineBatch.of(messages)
     return None if _read(lines, _check) is None else lines
 
 
@@ -84,7 +84,7 @@ def read_lines(messages: list[Any], decode: DecodeLines) -> ReadLines | None:
     """Messages with the fields that `decode` reads of each, if each is one well-formed JSON object in UTF-8."""
     if not _look_like_objects(messages):
         return None
-    lines = messages if type(messages) is ReadLines else ReadLines(messages)
+    lines = messages if type(messages) is ReadLines else ReadLines.of(messages)
     found = _read(lines, decode)
     if found is None:
         return None
@@ -136,6 +136,7 @@ class JSONDecoder(Decoder):
     """Decodes JSON text to an object. Anything but bytes or text is an object already and passes unchanged."""
 
     name = "JSON"
+    takes_frames = True
 
     def on_init(self) -> None:
         """Start with no failures."""

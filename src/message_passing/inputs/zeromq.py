@@ -211,7 +211,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
                     await ready.wait()
                     continue
                 began, sample = time.monotonic(), batch[::_SAMPLED]
-                self.emit(batch)
+                self.emit(batch if self.wiring.frames else [*batch])
                 await self.drain()
                 size = self._next_size(size, sample, (now := time.monotonic()) - began)
                 if now >= turn:
@@ -249,7 +249,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
         if not batch:
             self._receiver.wait(_SENDERS_INTERVAL)
             return False
-        self.emit(batch)
+        self.emit(batch if self.wiring.frames else [*batch])
         return True
 
     def _count_left(self) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from message_passing.delivery import NO_HOLD, Hold
 from message_passing.encoded import all_as_bytes
 from message_passing.escaping import escape_breaks, has_breaks, has_other_breaks, has_separators, is_unbroken
-from message_passing.lines import Indented, LineBatch, LineBlock, MultiMessage, message_count
+from message_passing.lines import Indented, LineBatch, LineBlock, MultiMessage, ObjectFrames, message_count
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def as_block(
             messages stays as many lines, and text that was indented on purpose keeps its line breaks.
     """
     lines: Sequence[bytes]
-    if isinstance(messages, (LineBatch, LineBlock)) and end == LINE_END:
+    if isinstance(messages, (LineBatch, LineBlock, ObjectFrames)) and end == LINE_END:
         lines, block = messages, messages.block
     else:
         lines = all_as_bytes(component, messages)

@@ -197,7 +197,7 @@ class Receiver:
 
         Few batches are so large in total that a message may be too big: adding up costs least.
         """
-        size = sum(map(len, batch))
+        size = batch.join() if type(batch) is ObjectFrames else sum(map(len, batch))
         if 0 <= self._maxmsgsize < size:
             fitting = [message for message in batch if len(message) <= self._maxmsgsize]
             if len(fitting) < len(batch):
