@@ -9,7 +9,8 @@ import pytest
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.filters.null import NullFilter
 from message_passing.flow import Output
-from message_passing.lines import LineBatch, LineBlock
+from message_passing.lines import LineBatch, LineBlock, ObjectFrames
+from support import Kept
 
 
 class Batches(Output):
@@ -34,6 +35,24 @@ def test_block(messages: list[bytes], block: bytes) -> None:
     lines = LineBatch(messages)
     assert lines == messages
     assert lines.block == block
+
+
+@pytest.mark.parametrize(
+    "other", [b"", b'{"a":[1', b'{"a":1}\n', b'{"a":\n1}', b'{"a":1}{}', b'{"a":"\xff"}', b"{}]"]
+)
+def test_received_objects_are_checked_as_others_are(other: bytes) -> None:
+    """Each for itself, also where two of them together would be well-formed."""
+    found: list[list[Any]] = []
+    for marked in (True, False):
+        output, errors = Kept(), Kept()
+        batch = ObjectFrames([b'{"b":"\xc3\xa9"}', *([other] if other else []), b'{"b":2}]}', b'{"c":{}}'])
+        assert batch.join() == sum(map(len, batch))
+        assert batch.block == LineBatch(batch).block
+        decoder = JSONDecoder(output_to=JSONEncoder(output_to=output), error=errors)
+        decoder.consume_many(batch if marked else [*batch])
+        decoder.close()
+        found.append([output.messages, len(errors.messages)])
+    assert found[0] == found[1]
 
 
 def test_checked_text_arrives_as_a_block() -> None:

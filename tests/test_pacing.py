@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from message_passing import pacing
+from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.errors import OutputClosedError
 from message_passing.flow import Filter, Output
 from message_passing.graph import topological_order
@@ -214,6 +215,60 @@ def test_nobody_reads_any_more_in_the_middle_of_a_batch(kind: type[Filter]) -> N
         slow.consume_many([0.11] * 10)
     assert slow.metrics.dropped == {"closed": 8}
     assert accounted_for(slow)
+
+
+class Choosing(Filter):
+    """Chooses by a number, and does what else it says."""
+
+    reads = ("n",)
+
+    def on_init(self) -> None:
+        """Nothing asked yet."""
+        super().on_init()
+        self.asked: list[int] = []
+
+    def keeps(self, fields: Any) -> Any:
+        """By a number of three, not; of seven, fails; of eleven, answers with what is neither true nor false."""
+        self.asked.append(fields.n)
+        if fields.n == 1999:
+            self.stop_request.ask()
+        if not fields.n % 7:
+            raise ValueError("of seven")
+        return NEITHER if not fields.n % 11 else fields.n % 3
+
+
+class Neither:
+    """As an array of several is."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("the truth value is ambiguous")
+
+
+NEITHER = Neither()
+
+
+def test_fields_are_asked_once_each_and_a_stop_is_obeyed_between_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are asked in a row, and whatever they answer; what failed, or was not asked, is its line."""
+    kept, errors = Kept(), Kept()
+    chooses = Choosing(output_to=JSONEncoder(output_to=kept), error=errors, dead_letters=True)
+    chooses.stop_request = StopRequest()
+    batches = [[b'{"n":%d}' % n for n in range(first, first + 500)] for first in range(1, 2500, 500)]
+    with JSONDecoder(output_to=chooses) as head:
+        assert head.wiring.reads == {"n"}
+        for batch in batches[:-2]:
+            head.consume_many(batch)
+        assert chooses._selection._pace._quick >= 1000
+        monkeypatch.setattr(pacing, "WORK_AFTER_STOP", 0)
+        head.consume_many(batches[-2])
+    assert chooses.asked == [*range(1, 2000)]
+    assert [json.loads(one)["n"] for one in kept.messages] == [
+        n for n in range(1, 2000) if n % 3 and n % 7 and n % 11
+    ]
+    assert {json.loads(one["stringified_data"])["n"] for one in errors.messages} == {
+        n for n in range(1, 2000) if not n % 7 or not n % 11
+    }
+    assert chooses.snapshot()["dropped"] == {NOT_STARTED: 1}
+    assert accounted_for(chooses)
 
 
 def test_any_sequence_is_a_batch() -> None:

@@ -360,6 +360,26 @@ def test_a_masked_level_is_no_level() -> None:
     assert found[0] == found[1] == [b'{"LEVEL":"[redacted]","level":"[redacted]","severity":"ERROR"}']
 
 
+@pytest.mark.parametrize(
+    "condition", ['level == "ERROR"', 'level != "ERROR"', 'level >= "INFO"', 'level in ("INFO",)']
+)
+@pytest.mark.parametrize("level", ['"[x]"', "40", "null", "[]", "true", '"error"', '{"name":"ERROR"}'])
+def test_one_that_was_written_anew_may_have_any_level(condition: str, level: str) -> None:
+    """Beside lines whose level is spelled as usual."""
+    found: list[list[Any]] = []
+    line = b'{"password":1,"level_number":%s,"level":%s,"severity":"ERROR"}' % (b"[1]", level.encode())
+    for looks in (False, True):
+        end, last = Kept(), WhereFilter(condition=condition)
+        last.connect_to(JSONEncoder(output_to=end))
+        redact = RedactFilter(keys=["password"], output_to=Looks(output_to=last) if looks else last)
+        with JSONDecoder(output_to=redact) as head:
+            batch = [*[b'{"level":"INFO"}'] * 30, *[b'{"level":"ERROR","level_number":20}'] * 30]
+            head.consume_many([*batch, line, *batch])
+            head.consume_many([*batch, line.replace(b'"level_number":[1],', b""), *batch])
+        found.append([msgspec.json.decode(one) for one in end.messages])
+    assert found[0] == found[1]
+
+
 def test_only_the_usual_names_of_a_level_are_looked_for() -> None:
     """Where these tell it; for some blocks after one in which they do not, all are."""
     decode = field_decoder(frozenset((LEVEL, "severity")))

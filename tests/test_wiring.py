@@ -14,7 +14,7 @@ from message_passing.codecs.null import NullEncoder
 from message_passing.filters.delay import DelayFilter
 from message_passing.filters.null import NullFilter
 from message_passing.filters.t import TFilter
-from message_passing.flow import Filter, Output
+from message_passing.flow import Filter, Input, Output
 from message_passing.lines import SHARED, LineBatch
 from message_passing.outputs.file import FileOutput
 from message_passing.outputs.null import NullOutput
@@ -93,7 +93,27 @@ def test_blocks_pass_to_what_writes_them(tmp_path: Path) -> None:
     for cls, blocks in ((FileOutput, True), (named, True), (own, False)):
         encoder = JSONEncoder(output_to=cls(filename=str(tmp_path / "file")))
         with encoder:
-            assert encoder.wiring == Wiring(text=False, blocks=blocks)
+            assert encoder.wiring == Wiring(text=False, blocks=blocks, frames=blocks)
+
+
+@pytest.mark.parametrize(
+    ("make", "frames"),
+    [
+        (JSONDecoder, True),
+        (lambda: NullFilter(output_to=JSONDecoder()), True),
+        (lambda: TFilter(output_to=[JSONDecoder(), NullOutput()]), False),
+        (lambda: Looks(output_to=JSONDecoder()), False),
+        (type("Named", (JSONDecoder,), {"name": "Named"}), True),
+        (type("Own", (JSONDecoder,), {"filter_many": JSONDecoder.filter_many}), False),
+        (JSONLinesDecoder, False),
+        (Stranger, False),
+    ],
+)
+def test_a_batch_as_it_was_received_goes_to_who_does_not_change_it(
+    make: Callable[[], Any], frames: bool
+) -> None:
+    """A filter of a user's gets a list of its own."""
+    assert wiring_of(Input(output_to=make())).frames is frames
 
 
 def test_it_is_decided_anew_when_a_chain_changes() -> None:

@@ -107,10 +107,10 @@ class ReadLines(LineBatch):
     """
 
     __slots__ = ("fields",)
-    fields: Sequence[Any]
+    fields: list[Any]
 
     @classmethod
-    def read(cls, lines: LineBatch, fields: Sequence[Any]) -> Self:
+    def read(cls, lines: LineBatch, fields: list[Any]) -> Self:
         """These lines with their fields."""
         made = cls.__new__(cls)
         list.__init__(made, lines)
@@ -160,7 +160,7 @@ class ReadLines(LineBatch):
         made.checked = self.checked and all(text.isascii() for _, found in others for _, text in found)
         return made
 
-    def _some(self, lines: Iterable[bytes], fields: Sequence[Any] | None) -> LineBatch:
+    def _some(self, lines: Iterable[bytes], fields: list[Any] | None) -> LineBatch:
         kept = LineBatch(lines)
         kept.checked = self.checked
         return kept if fields is None else ReadLines.read(kept, fields)

@@ -75,7 +75,7 @@ class Output(Component):
     kind = "output"
 
     takes_blocks: ClassVar[bool] = False
-    """Whether `write_many` also accepts a batch of lines as a `lines.LineBlock`, which saves joining it: see `wiring`."""
+    """Whether `write_many` also accepts a batch as a `lines.LineBlock`, which saves joining it: see `wiring`."""
 
     takes_objects = (
         False  # without an annotation, which would make an option of it; an instance may have its own

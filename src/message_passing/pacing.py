@@ -149,42 +149,41 @@ class Pace:
     def choose_each(
         self,
         keeps: Callable[[Any], object],
-        items: Sequence[Any],
-        hand_on: Callable[[int, list[bool], int], None],
+        items: list[Any],
+        hand_on: Callable[[int, list[object], int], None],
     ) -> None:
-        """Call `keeps` with each item, and pass on for which it was true. What fails, or was not begun, is a number.
+        """Call `keeps` with each item, and pass on what it returned. What fails, or was not begun, is a number.
 
         Args:
             keeps: may raise.
             items: the batch.
-            hand_on: receives the number of the first item of a piece, for each of the piece whether it is kept, and
-                how many of them have not failed.
+            hand_on: receives the number of the first item of a piece, what `keeps` returned for each of the piece
+                (False if it raised), and for how many it has not raised.
         """
         component = self._component
-        stop, rest, done, began = component.stop_request, iter(items), 0, monotonic()
+        stop, count, done, began = component.stop_request, len(items), 0, monotonic()
         stride = LONG_STRIDE if self._quick >= _TRUSTED else 1
-        chosen: list[bool] = []
+        chosen: list[object] = []
         first, failed, due = 0, 0, began + SLICE
-        while done < len(items) and self.work_left > 0:
-            for item in islice(rest, stride):
-                try:
-                    chosen.append(True if keeps(item) else False)  # noqa: SIM210 - costs less than a call of `bool`
-                except Exception as error:  # noqa: BLE001 - any failure has one route
-                    component.fail(error, [first + len(chosen)])
-                    chosen.append(False)
-                    failed += 1
-                if stop.asked:
-                    break
+        while done < count and self.work_left > 0:
+            stop.emptied = rest = items[done : done + stride]
+            try:
+                chosen.extend(map(keeps, rest))
+            except Exception as error:  # noqa: BLE001 - any failure has one route
+                component.fail(error, [first + len(chosen)])
+                chosen.append(False)
+                failed += 1
             before, done = done, first + len(chosen)
             began, stride = self._strode(began, stride, done - before)
-            if began >= due and done < len(items):
+            if began >= due and done < count:
                 ready = chosen[:]
                 chosen.clear()
                 hand_on(first, ready, len(ready) - failed)
                 first, failed, began = done, 0, monotonic()
                 due = began + SLICE
-        if done < len(items):
-            component.drop(range(done, len(items)), NOT_STARTED)
+        stop.emptied = None
+        if done < count:
+            component.drop(range(done, count), NOT_STARTED)
         hand_on(first, chosen, len(chosen) - failed)
 
     def _strode(self, began: float, stride: int, done: int) -> tuple[float, int]:

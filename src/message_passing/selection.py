@@ -72,12 +72,25 @@ class Selection:
         self.metrics, self.stop_request = owner.metrics, owner.stop_request
         self._lines, count = lines, len(lines)
 
-        def pass_on(first: int, which: list[bool], of: int) -> None:
+        def pass_on(first: int, which: list[object], of: int) -> None:
             end = first + len(which)
             piece = lines if len(which) == count else lines.part(first, end)
-            hand_on(piece.chosen(which, to_read=to_read), of, islice(lines, end, None))
+            try:
+                kept = piece.chosen(which, to_read=to_read)
+            except Exception:  # noqa: BLE001 - something whose truth cannot be told, as that of an array
+                found = [self._truth(first + number, one) for number, one in enumerate(which)]
+                kept, of = piece.chosen(found, to_read=to_read), of - found.count(None)
+            hand_on(kept, of, islice(lines, end, None))
 
         self._pace.choose_each(owner.keeps, lines.fields, pass_on)
+
+    def _truth(self, number: int, answer: object) -> bool | None:
+        """Whether an answer is true; None if that cannot be told: the line has failed."""
+        try:
+            return bool(answer)
+        except Exception as error:  # noqa: BLE001 - any failure has one route
+            self.fail(error, [number])
+            return None
 
     def _write_searched(self, lines: ReadLines, hand_on: Callable[..., None], *, to_read: bool) -> None:
         """Pass on the lines in which the filter finds nothing, and the text of what it makes of the others.

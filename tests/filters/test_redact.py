@@ -399,6 +399,8 @@ def test_no_way_to_write_a_secret_hides_it_in_a_line() -> None:
         b'{"a":4.111111111111111E15}',
         b'{"a":[41111111111111110e-1]}',
         b'{"a":0.04111111111111111e+17 }',
+        b'{"a":4111111111111110.99999999999}',
+        b'{"text":"\\u001b4111111111111111"}',
         b'{"text":"10.\\u0031.2.3"}',
         b'{"text":"\\u0042earer abcdefgh12"}',
     ]
@@ -410,6 +412,14 @@ def test_no_way_to_write_a_secret_hides_it_in_a_line() -> None:
     masked = [json.dumps(one) for one in found["kept"] if one]
     assert len(masked) == len(secrets) - 2  # the last condition removes those whose `password` is masked
     assert all("*" in one for one in masked)
+
+
+def test_a_card_after_a_control_character_is_found_among_many_objects() -> None:
+    """The digits of its escape are not the card's."""
+    redact = RedactFilter(patterns=["card"], mask="*")
+    many = [{"text": "nothing"} for _ in range(20)]
+    assert redact.filter_many([*many, {"text": "\x1b4111111111111111"}, *many])[20] == {"text": "\x1b*"}
+    assert redact.filter_many([*many, {"text": "\x014111 1111-1111 1111 "}, *many])[20] == {"text": "\x01* "}
 
 
 def test_lines_in_which_nothing_is_found_pass_as_they_came() -> None:

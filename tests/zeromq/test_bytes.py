@@ -7,6 +7,7 @@ import time
 import pytest
 import zmq
 
+from message_passing.lines import ObjectFrames
 from message_passing.testing import free_port, wait_for
 from message_passing.zeromq.receiving import Receiver
 from message_passing.zeromq.sending import Sender
@@ -40,6 +41,28 @@ def test_what_is_received(join: bool, limit: int, maxmsgsize: int) -> None:
         receiver.close()
     assert got[-1] == b"{last}"
     assert receiver.received_bytes == sum(map(len, got))
+
+
+def test_objects_alone_are_a_batch_of_objects() -> None:
+    """With their block; where there was anything else among them, it is a list."""
+    receiver = Receiver(SocketSettings("PULL", bind=(f"tcp://127.0.0.1:{(port := free_port())}",)))
+    receiver.open()
+    try:
+        with zmq.Context() as context, context.socket(zmq.PUSH) as sender:
+            sender.connect(f"tcp://127.0.0.1:{port}")
+            for sent in ([b"{1}", b"{2}", b"{3}", b"{\n4}"], [b"{5}", b"6", b"{7}"], [b"{8}", b"", b"{9}"]):
+                for one in sent:
+                    sender.send(one)
+                wait_for(lambda: receiver._socket.poll(0))  # all: what is sent at once comes at once
+                time.sleep(0.1)
+                got = [*receiver.receive(1)]  # the first after a while is looked at closely
+                rest = receiver.receive(10)
+                assert [*got, *rest] == sent
+                assert (type(rest) is ObjectFrames) is all(one[:1] == b"{" for one in sent)
+                if type(rest) is ObjectFrames:
+                    assert rest.block == b"{2}\n{3}\n{\n4}\n"
+    finally:
+        receiver.close()
 
 
 def test_what_is_sent() -> None:
