@@ -254,7 +254,7 @@ def test_fields_are_asked_once_each_and_a_stop_is_obeyed_between_two(monkeypatch
     chooses.stop_request = StopRequest()
     batches = [[b'{"n":%d}' % n for n in range(first, first + 500)] for first in range(1, 2500, 500)]
     with JSONDecoder(output_to=chooses) as head:
-        assert head.wiring.reads == {"n"}
+        assert head.wiring.reads == frozenset({"n"})
         for batch in batches[:-2]:
             head.consume_many(batch)
         assert chooses._selection._pace._quick >= 1000
