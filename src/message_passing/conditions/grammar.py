@@ -392,7 +392,9 @@ class Translation:
             return f"_spelled({value})"
         self.reads.add(LEVEL)
         # One that a filter wrote anew may have any level: a KeyError, after which each is asked by itself (`choose`).
-        return "(NUMBERS[d.level] if d.level_number is UNSET else _level(d))" if self._spelled else "_level(d)"
+        return (
+            "(NUMBERS[d.level] if d.level_number is UNSET else _level(d))" if self._spelled else "_level(d)"
+        )
 
     def _check_level(self, node: ast.AST, *, ordered: bool) -> None:
         """Refuse what looks like a level that a level is compared with, and is none."""
