@@ -222,6 +222,11 @@ class ZeroMQInput(ZeroMQComponent, Input):
             self._receiver.on_ready(lambda: None)
             loop.remove_reader(self._receiver.file_descriptor)
 
+    async def background(self) -> None:
+        """Acknowledge what is settled, until all components have been flushed; then let senders read that."""
+        if self._acknowledged:
+            await self._acknowledged.keep_alive(self.linger / 1000)
+
     def stopped(self) -> None:
         """Disconnect the senders in order, and emit everything they have sent, which exists nowhere else."""
         if self._acknowledged:  # the senders still have what is not acknowledged
