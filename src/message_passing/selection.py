@@ -40,10 +40,15 @@ class Selection:
         self.metrics: Metrics
         self.stop_request: StopRequest
 
-    def fail(self, error: BaseException, messages: Sequence[Any]) -> None:
-        """See `Component.fail`: the report shows objects, as it would if these had been decoded."""
-        for one in self._objects(self._lines[number] for number in messages):
-            self._owner.fail(error, [one])
+    def fail_one(self, error: Exception, number: int, gone: int) -> None:
+        """See `Component.fail_one`: the report shows an object, as it would if the line had been decoded."""
+        for one in self._objects([self._lines[number]]):
+            self._owner.fail_one(error, one, gone)
+
+    def lost_since(self, failed: int, losses: int) -> int:
+        """See `Component.lost_since`."""
+        found: int = self._owner.lost_since(failed, losses)
+        return found
 
     def drop(self, lost: int | Collection[Any], reason: str) -> None:
         """See `Component.drop`."""
@@ -89,7 +94,7 @@ class Selection:
         try:
             return bool(answer)
         except Exception as error:  # noqa: BLE001 - any failure has one route
-            self.fail(error, [number])
+            self.fail_one(error, number, 0)
             return None
 
     def _write_searched(self, lines: ReadLines, hand_on: Callable[..., None], *, to_read: bool) -> None:
@@ -129,3 +134,19 @@ class Selection:
                 yield decode_text(line)
             except MessageError as error:
                 self._owner.fail(error, [line])
+
+
+def check_reads(cls: Any, base: Any) -> None:
+    """Raise an error if a class says of itself what cannot be.
+
+    Raises:
+        TypeError: `reads` is no tuple of names, there is no `keeps`, or something else handles its messages.
+    """
+    own = cls.__dict__
+    reads: Any = cls.reads
+    if not isinstance(reads, tuple) or not all(isinstance(one, str) for one in reads):
+        raise TypeError(f"{cls.__name__}.reads must be a tuple of names of fields, not {reads!r}")
+    if "reads" not in own or cls.keeps is base.keeps:
+        raise TypeError(f"{cls.__name__} must define both `reads` and keeps(fields), or neither")
+    if cls.filter is not base.filter or cls.filter_many is not base.filter_many:
+        raise TypeError(f"{cls.__name__} has keeps(fields), and filter or filter_many: one of them must go")
