@@ -395,7 +395,7 @@ class Component(Declared):
         """The counters that have what is lost here: an encoder's may be those of the output that encodes with it."""
         return self.metrics
 
-    def fail_one(self, error: Exception, message: Any, gone: int) -> None:
+    def fail_one(self, error: BaseException, message: Any, gone: int) -> None:
         """Fail a message when the method that handled it raised an error. What is lost already is only reported.
 
         Args:
@@ -510,7 +510,7 @@ class Component(Declared):
             # The outcome of other reports is not part of the outcome of the message.
             with Call(fate) if fate else outside():
                 self.error.consume(described)
-        except Exception:  # noqa: BLE001 - a failing error output cannot take the process down
+        except self.stop_request.caught:  # a failing error output cannot take the process down
             last_resort(described)
             if fate:
                 fate.note(Outcome.LOST)

@@ -146,7 +146,7 @@ class Filter(Source, Output):
                 failed, losses = metrics.failed, metrics.losses
                 try:
                     result = apply(message)
-                except Exception as error:  # noqa: BLE001 - any failure has one route
+                except self.stop_request.caught as error:
                     self.fail_one(error, message, self.lost_since(failed, losses))
                 else:
                     if result is not None:
@@ -172,7 +172,7 @@ class Filter(Source, Output):
                 kept = self.filtered(messages)
             except OutputClosedError:
                 raise
-            except Exception as error:  # noqa: BLE001 - any failure has one route
+            except self.stop_request.caught as error:
                 gone = metrics.losses + metrics.passed - before
                 self.fail_left(error, messages, count, gone, metrics.received - received)
             else:
@@ -263,7 +263,7 @@ class Encoder(Filter):
         before, self._encodes_for = self._encodes_for, output
         try:
             return self.filtered(messages)
-        except Exception as error:  # noqa: BLE001 - any failure has one route
+        except self.stop_request.caught as error:
             gone = output.metrics.losses - lost
             rest = beyond(messages, gone) if len(messages) == size else ()  # unless it has changed the batch
             self.fail(error, rest, None if rest else max(0, size - gone))

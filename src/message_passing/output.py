@@ -216,11 +216,11 @@ class Output(Component):
                 gone, extra = self.lost_since(failed, losses), metrics.received - before - count
                 self.drop(self._what_is_left(messages, count, gone, extra), "closed")
             raise
-        except Exception as error:  # noqa: BLE001 - any failure has one route
+        except self.stop_request.caught as error:
             gone, extra = self.lost_since(failed, losses), metrics.received - before - count
             self.fail_left(error, messages, count, gone, extra)
 
-    def fail_left(self, error: Exception, messages: list[Any], size: int, gone: int, extra: int) -> None:
+    def fail_left(self, error: BaseException, messages: list[Any], size: int, gone: int, extra: int) -> None:
         """Fail what is left of a batch when the method that handled it raised an error.
 
         Args:

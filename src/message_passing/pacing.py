@@ -50,7 +50,7 @@ class Paced(Protocol):
     metrics: Metrics
     stop_request: StopRequest
 
-    def fail_one(self, error: Exception, message: Any, gone: int) -> None:
+    def fail_one(self, error: BaseException, message: Any, gone: int) -> None:
         """See `Component.fail_one`."""
 
     def lost_since(self, failed: int, losses: int) -> int:
@@ -101,7 +101,7 @@ class Pace:
                     write(message)
                 except OutputClosedError:
                     raise
-                except Exception as error:  # noqa: BLE001 - any failure has one route
+                except component.stop_request.caught as error:
                     component.fail_one(error, message, component.lost_since(failed, losses))
                 if stop.asked:
                     break
@@ -133,7 +133,7 @@ class Pace:
                 failed, losses = metrics.failed, metrics.losses
                 try:
                     result = apply(message)
-                except Exception as error:  # noqa: BLE001 - any failure has one route
+                except component.stop_request.caught as error:
                     component.fail_one(error, message, component.lost_since(failed, losses))
                 else:
                     if result is not None:
@@ -175,7 +175,7 @@ class Pace:
             losses = metrics.losses
             try:
                 chosen.extend(map(keeps, rest))
-            except Exception as error:  # noqa: BLE001 - any failure has one route
+            except component.stop_request.caught as error:
                 # Those before this one that it has dropped, it has not kept either.
                 removed = sum(one is False or one is None for one in chosen[done - first :])
                 component.fail_one(error, first + len(chosen), max(0, metrics.losses - losses - removed))
@@ -233,7 +233,7 @@ class Pace:
                 kept = filter_many(piece)
             except OutputClosedError:
                 raise
-            except Exception as error:  # noqa: BLE001 - any failure has one route
+            except component.stop_request.caught as error:
                 gone = metrics.losses + metrics.passed - before
                 fail_left(error, piece, size, gone, metrics.received - received)
                 kept = []

@@ -40,7 +40,7 @@ class Selection:
         self.metrics: Metrics
         self.stop_request: StopRequest
 
-    def fail_one(self, error: Exception, number: int, gone: int) -> None:
+    def fail_one(self, error: BaseException, number: int, gone: int) -> None:
         """See `Component.fail_one`: the report shows an object, as it would if the line had been decoded."""
         for one in self._objects([self._lines[number]]):
             self._owner.fail_one(error, one, gone)
@@ -69,7 +69,7 @@ class Selection:
         if owner.keeps_many:
             try:
                 kept = lines.chosen(owner.keeps_many(lines.fields), to_read=to_read)
-            except Exception:  # noqa: BLE001 - which message it was is found where it handles objects
+            except owner.stop_request.caught:  # which message it was is found where it handles objects
                 owner.write_many([*self._objects(lines)])
             else:
                 hand_on(kept, len(lines))
@@ -82,7 +82,7 @@ class Selection:
             piece = lines if len(which) == count else lines.part(first, end)
             try:
                 kept = piece.chosen(which, to_read=to_read)
-            except Exception:  # noqa: BLE001 - something whose truth cannot be told, as that of an array
+            except owner.stop_request.caught:  # something whose truth cannot be told, as that of an array
                 found = [self._truth(first + number, one) for number, one in enumerate(which)]
                 kept, of = piece.chosen(found, to_read=to_read), of - found.count(None)
             hand_on(kept, of, islice(lines, end, None))
@@ -93,7 +93,7 @@ class Selection:
         """Whether an answer is true; None if that cannot be told: the line has failed."""
         try:
             return bool(answer)
-        except Exception as error:  # noqa: BLE001 - any failure has one route
+        except self._owner.stop_request.caught as error:
             self.fail_one(error, number, 0)
             return None
 
