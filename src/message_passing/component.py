@@ -386,6 +386,31 @@ class Component(Declared):
                 self.metrics.coming_again[FAILED_REASON] += count
         return count
 
+    def lost_since(self, failed: int, losses: int) -> int:
+        """How many of a batch are lost, by the counters before: who keeps messages may have dropped older ones."""
+        keeps, metrics = type(self).held is not Component.held, self.charged()
+        return metrics.failed - failed if keeps else metrics.losses - losses
+
+    def charged(self) -> Metrics:
+        """The counters that have what is lost here: an encoder's may be those of the output that encodes with it."""
+        return self.metrics
+
+    def fail_one(self, error: BaseException, message: Any, gone: int) -> None:
+        """Fail a message when the method that handled it raised an error. What is lost already is only reported.
+
+        Args:
+            error: the one that it raised.
+            message: the message.
+            gone: how many of what it carries are counted as lost: see `lost_since`.
+        """
+        left = message_count([message]) - gone if self.weighs else 0
+        if not gone:
+            self.fail(error, [message])
+        elif left > 0:
+            self.fail(error, [message], left)
+        else:
+            self.report(error, [message])
+
     def drop(self, lost: int | Collection[Any], reason: str) -> None:
         """Count messages as lost for a reason that has no error report: a queue was full, a peer unreachable.
 
@@ -485,7 +510,7 @@ class Component(Declared):
             # The outcome of other reports is not part of the outcome of the message.
             with Call(fate) if fate else outside():
                 self.error.consume(described)
-        except Exception:  # noqa: BLE001 - a failing error output cannot take the process down
+        except self.stop_request.caught:  # a failing error output cannot take the process down
             last_resort(described)
             if fate:
                 fate.note(Outcome.LOST)

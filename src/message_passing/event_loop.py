@@ -13,9 +13,13 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from message_passing.stopping import FROM_COMPONENTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
+
+    from message_passing.stopping import StopRequest
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -31,6 +35,7 @@ class Stoppable(Protocol):
 
     stopping: bool
     on_hangup: Callable[[], object]
+    stop_request: StopRequest
 
     def stop(self) -> None:
         """Ask it to stop, from a signal handler."""
@@ -114,6 +119,7 @@ def obey_signals(server: Stoppable) -> Iterator[None]:
 
     before = {number: signal.signal(number, on_stop) for number in _STOP_SIGNALS}
     before[signal.SIGHUP] = signal.signal(signal.SIGHUP, on_hangup)
+    server.stop_request.caught = FROM_COMPONENTS
     try:
         yield
     finally:

@@ -24,12 +24,14 @@ from message_passing.clock import monotonic
 from message_passing.errors import OutputClosedError
 from message_passing.lines import LineBatch, ReadLines, beyond
 from message_passing.output import ConsumerAdapter, Output, UnconnectedOutput, says_each
-from message_passing.selection import Selection
+from message_passing.selection import Selection, check_reads
 from message_passing.source import Input, Source
 from message_passing.wiring import leaves_encoding, misses_objects, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from message_passing.metrics import Metrics
 
 __all__ = [
     "ConsumerAdapter",
@@ -88,7 +90,7 @@ class Filter(Source, Output):
         if "filter_many" in cls.__dict__:
             cls._most = 1.0  # its speed is measured with a few first
         if "keeps" in cls.__dict__ or cls.__dict__.get("reads") is not None:
-            _check_reads(cls)
+            check_reads(cls, Filter)
 
     def __init__(self, **given: Any) -> None:
         """See `Component`."""
@@ -137,13 +139,14 @@ class Filter(Source, Output):
     def filter_many(self, messages: list[Any]) -> list[Any]:
         """Return the list of messages to pass on. Failures go to `self.fail`."""
         kept: list[Any] = []
-        apply = self.filter
+        apply, metrics = self.filter, self.charged()
         with self._onward.gathered(kept):
             for message in messages:
+                failed, losses = metrics.failed, metrics.losses
                 try:
                     result = apply(message)
-                except Exception as error:  # noqa: BLE001 - any failure has one route
-                    self.fail(error, [message])
+                except self.stop_request.caught as error:
+                    self.fail_one(error, message, self.lost_since(failed, losses))
                 else:
                     if result is not None:
                         kept.append(result)
@@ -168,7 +171,7 @@ class Filter(Source, Output):
                 kept = self.filtered(messages)
             except OutputClosedError:
                 raise
-            except Exception as error:  # noqa: BLE001 - any failure has one route
+            except self.stop_request.caught as error:
                 gone = metrics.losses + metrics.passed - before
                 self.fail_left(error, messages, count, gone, metrics.received - received)
             else:
@@ -189,22 +192,6 @@ class Filter(Source, Output):
             if lost := [*rest]:
                 self.drop(lost, "closed")
             raise
-
-
-def _check_reads(cls: type[Filter]) -> None:
-    """Raise an error if a class says of itself what cannot be.
-
-    Raises:
-        TypeError: `reads` is no tuple of names, there is no `keeps`, or something else handles its messages.
-    """
-    own = cls.__dict__
-    reads: Any = cls.reads
-    if not isinstance(reads, tuple) or not all(isinstance(one, str) for one in reads):
-        raise TypeError(f"{cls.__name__}.reads must be a tuple of names of fields, not {reads!r}")
-    if "reads" not in own or cls.keeps is Filter.keeps:
-        raise TypeError(f"{cls.__name__} must define both `reads` and keeps(fields), or neither")
-    if cls.filter is not Filter.filter or cls.filter_many is not Filter.filter_many:
-        raise TypeError(f"{cls.__name__} has keeps(fields), and filter or filter_many: one of them must go")
 
 
 class Decoder(Filter):
@@ -275,7 +262,7 @@ class Encoder(Filter):
         before, self._encodes_for = self._encodes_for, output
         try:
             return self.filtered(messages)
-        except Exception as error:  # noqa: BLE001 - any failure has one route
+        except self.stop_request.caught as error:
             gone = output.metrics.losses - lost
             rest = beyond(messages, gone) if len(messages) == size else ()  # unless it has changed the batch
             self.fail(error, rest, None if rest else max(0, size - gone))
@@ -291,6 +278,10 @@ class Encoder(Filter):
             self.dead_letter(error, messages, weigh=output.count_dead)
         else:
             self.report(error, messages, output.count_failed(error, messages, count))
+
+    def charged(self) -> Metrics:
+        """See `Component.charged`."""
+        return (self._encodes_for or self).metrics
 
     def drop(self, lost: int | Collection[Any], reason: str) -> None:
         """See `Component.drop`. What an output encodes with this is dropped by the output."""

@@ -50,7 +50,7 @@ class Backgrounds:
 
     async def _run(self, component: Component) -> None:
         try:
-            await component.background()
+            await component.stop_request.failing(component.background())
         except Exception as error:  # noqa: BLE001 - whatever it raises ends the chain
             self._on_failure(component, error)
 
@@ -73,7 +73,7 @@ class Backgrounds:
             if before:
                 await asyncio.wait(before)
             async with asyncio.timeout(FLUSH_AT_CHANGE):
-                await component.flush()
+                await component.stop_request.failing(component.flush())
         except TimeoutError as error:
             text = f"it has left the chain, and could not pass on what it held within {FLUSH_AT_CHANGE:g} s"
             component.report(MessagePassingError(text) if component.held() else error)
@@ -110,5 +110,5 @@ def close_alone(component: Component) -> None:
     """Close it, and report what that raises."""
     try:
         component.close_one()
-    except Exception as error:  # noqa: BLE001 - the others must still be closed
+    except component.stop_request.caught as error:  # the others must still be closed
         component.report(error)

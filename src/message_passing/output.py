@@ -218,19 +218,14 @@ class Output(Component):
                 self.write_many(messages)
         except OutputClosedError:
             if metrics.passed == passed:  # otherwise it was passed on, and is counted downstream
-                gone, extra = self._lost_since(failed, losses), metrics.received - before - count
+                gone, extra = self.lost_since(failed, losses), metrics.received - before - count
                 self.drop(self._what_is_left(messages, count, gone, extra), "closed")
             raise
-        except Exception as error:  # noqa: BLE001 - any failure has one route
-            gone, extra = self._lost_since(failed, losses), metrics.received - before - count
+        except self.stop_request.caught as error:
+            gone, extra = self.lost_since(failed, losses), metrics.received - before - count
             self.fail_left(error, messages, count, gone, extra)
 
-    def _lost_since(self, failed: int, losses: int) -> int:
-        """How many of a batch are lost, by the counters before: who keeps messages may have dropped older ones."""
-        keeps = type(self).held is not Component.held
-        return self.metrics.failed - failed if keeps else self.metrics.losses - losses
-
-    def fail_left(self, error: Exception, messages: list[Any], size: int, gone: int, extra: int) -> None:
+    def fail_left(self, error: BaseException, messages: list[Any], size: int, gone: int, extra: int) -> None:
         """Fail what is left of a batch when the method that handled it raised an error.
 
         Args:

@@ -50,8 +50,11 @@ class Paced(Protocol):
     metrics: Metrics
     stop_request: StopRequest
 
-    def fail(self, error: BaseException, messages: Sequence[Any]) -> None:
-        """See `Component.fail`."""
+    def fail_one(self, error: BaseException, message: Any, gone: int) -> None:
+        """See `Component.fail_one`."""
+
+    def lost_since(self, failed: int, losses: int) -> int:
+        """See `Component.lost_since`."""
 
     def drop(self, lost: int | Collection[Any], reason: str) -> None:
         """See `Component.drop`."""
@@ -83,7 +86,7 @@ class Pace:
         Raises:
             OutputClosedError: it did.
         """
-        component = self._component
+        component, metrics = self._component, self._component.metrics
         stop, rest, left, stride, began = (
             component.stop_request,
             _iter(messages),
@@ -93,12 +96,13 @@ class Pace:
         )
         while left > 0 and self.work_left > 0:
             for message in islice(rest, stride):
+                failed, losses = metrics.failed, metrics.losses
                 try:
                     write(message)
                 except OutputClosedError:
                     raise
-                except Exception as error:  # noqa: BLE001 - any failure has one route
-                    component.fail(error, [message])
+                except component.stop_request.caught as error:
+                    component.fail_one(error, message, component.lost_since(failed, losses))
                 if stop.asked:
                     break
             before, left = left, left - stride if not stop.asked else length_hint(rest)
@@ -132,10 +136,11 @@ class Pace:
         due = began + SLICE
         while left > 0 and self.work_left > 0:
             for message in islice(rest, stride):
+                failed, losses = metrics.failed, metrics.losses
                 try:
                     result = apply(message)
-                except Exception as error:  # noqa: BLE001 - any failure has one route
-                    component.fail(error, [message])
+                except component.stop_request.caught as error:
+                    component.fail_one(error, message, component.lost_since(failed, losses))
                 else:
                     if result is not None:
                         kept.append(result)
@@ -172,35 +177,38 @@ class Pace:
             items: the batch.
             chosen: an empty list for what `keeps` returns, of the present piece: False if it raised.
             hand_on: receives the number of the first item of a piece, what `keeps` returned for each of the piece,
-                for how many it has not raised, and the numbers of those not begun yet.
+                how many of them are not lost, and the numbers of those not begun yet.
         """
-        component = self._component
+        component, metrics = self._component, self._component.metrics
         stop, count, done, began = component.stop_request, len(items), 0, monotonic()
         stride = LONG_STRIDE if self._quick >= _TRUSTED else 1
         outer = stop.emptied  # of a call within which this one is: `keeps` may pass messages on itself
-        first, failed, due = 0, 0, began + SLICE
+        first, lost, due = 0, metrics.losses, began + SLICE
         while done < count and self.work_left > 0:
             stop.emptied = rest = items[done : done + stride]
             if stop.asked:  # perhaps just before that
                 del rest[1:]
+            losses = metrics.losses
             try:
                 chosen.extend(map(keeps, rest))
-            except Exception as error:  # noqa: BLE001 - any failure has one route
-                component.fail(error, [first + len(chosen)])
+            except component.stop_request.caught as error:
+                # Those before this one that it has dropped, it has not kept either.
+                removed = sum(one is False or one is None for one in chosen[done - first :])
+                component.fail_one(error, first + len(chosen), max(0, metrics.losses - losses - removed))
                 chosen.append(False)
-                failed += 1
             before, done = done, first + len(chosen)
             began, stride = self._strode(began, stride, done - before)
             if began >= due and done < count:
                 ready = chosen[:]
                 chosen.clear()
-                hand_on(first, ready, len(ready) - failed, range(done, count))
-                first, failed, began = done, 0, monotonic()
+                hand_on(first, ready, len(ready) - (metrics.losses - lost), range(done, count))
+                first, lost, began = done, metrics.losses, monotonic()
                 due = began + SLICE
         stop.resume(outer)
+        settled = metrics.losses - lost
         if done < count:
             component.drop(range(done, count), NOT_STARTED)
-        hand_on(first, chosen, len(chosen) - failed, range(0))
+        hand_on(first, chosen, len(chosen) - settled, range(0))
 
     def _strode(self, began: float, stride: int, done: int) -> tuple[float, int]:
         """Record how long so many messages took; return when that was, and how many to handle until the next time."""
@@ -241,7 +249,7 @@ class Pace:
                 kept = filter_many(piece)
             except OutputClosedError:
                 raise
-            except Exception as error:  # noqa: BLE001 - any failure has one route
+            except component.stop_request.caught as error:
                 gone = metrics.losses + metrics.passed - before
                 fail_left(error, piece, size, gone, metrics.received - received)
                 kept = []

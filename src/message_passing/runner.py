@@ -23,7 +23,7 @@ from message_passing.graph import close_all, open_all, topological_order
 from message_passing.living import Backgrounds, flushes
 from message_passing.loss_monitor import LossMonitor
 from message_passing.stderr_line import make_way
-from message_passing.stopping import StopRequest
+from message_passing.stopping import StopRequest, raised_exit
 from message_passing.summaries import collect_warnings
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Server:
 
     def begin(self, head: Input) -> None:
         """Start an input. Within the loop."""
-        task = asyncio.create_task(head.run(), name=head.label)
+        task = asyncio.create_task(self.stop_request.failing(head.run()), name=head.label)
         self._running[head] = task
         task.add_done_callback(lambda _: self._look_for_end())
 
@@ -203,7 +203,7 @@ class Server:
         self._note(head, result)
         try:
             head.stopped()
-        except Exception as error:  # noqa: BLE001 - the other inputs' messages still have somewhere to go
+        except self.stop_request.caught as error:  # the other inputs' messages still have somewhere to go
             self._note(head, error)
         else:
             await self._until_stop(head.drain(), head)
@@ -215,7 +215,7 @@ class Server:
             waiting: what to wait for.
             what: the component that its failure is reported for.
         """
-        task = asyncio.ensure_future(waiting)
+        task = asyncio.ensure_future(self.stop_request.failing(waiting))
         asked = asyncio.ensure_future(self._asked.wait())
         await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
@@ -231,6 +231,8 @@ class Server:
 
     def _note(self, component: Component, result: object) -> None:
         """Record it if it is a failure; that the reader of an output has gone is not one."""
+        if isinstance(result, (SystemExit, KeyboardInterrupt)):
+            result = raised_exit(result)
         if isinstance(result, Exception) and not isinstance(result, OutputClosedError):
             component.report(result)
             self.failures.append((component, result))
@@ -244,7 +246,7 @@ class Server:
         for component in self.components:
             try:
                 component.reopen()
-            except Exception as error:  # noqa: BLE001 - the others must still be reopened
+            except self.stop_request.caught as error:  # the others must still be reopened
                 component.report(error)
 
 

@@ -65,10 +65,15 @@ class Selection:
         self.metrics: Metrics
         self.stop_request: StopRequest
 
-    def fail(self, error: BaseException, messages: Sequence[Any]) -> None:
-        """See `Component.fail`: the report shows objects, as it would if these had been decoded."""
-        for one in self._objects(self._lines[number] for number in messages):
-            self._owner.fail(error, [one])
+    def fail_one(self, error: BaseException, number: int, gone: int) -> None:
+        """See `Component.fail_one`: the report shows an object, as it would if the line had been decoded."""
+        for one in self._objects([self._lines[number]]):
+            self._owner.fail_one(error, one, gone)
+
+    def lost_since(self, failed: int, losses: int) -> int:
+        """See `Component.lost_since`."""
+        found: int = self._owner.lost_since(failed, losses)
+        return found
 
     def drop(self, lost: int | Collection[Any], reason: str) -> None:
         """See `Component.drop`."""
@@ -89,7 +94,7 @@ class Selection:
         if owner.keeps_many:
             try:
                 kept = lines.chosen(owner.keeps_many(lines.fields), to_read=to_read)
-            except Exception:  # noqa: BLE001 - which message it was is found where it handles objects
+            except owner.stop_request.caught:  # which message it was is found where it handles objects
                 owner.write_many([*self._objects(lines)])
             else:
                 hand_on(kept, len(lines))
@@ -102,15 +107,17 @@ class Selection:
         def pass_on(first: int, which: list[object], of: int, rest: range) -> None:
             piece = lines if len(which) == count else lines.part(first, first + len(which))
             try:
-                kept: list[list[Any]] = [piece.chosen(which, to_read=to_read)]
-            except Exception:  # noqa: BLE001 - something whose truth cannot be told, as that of an array
+                kept = piece.chosen(which, to_read=to_read)
+            except owner.stop_request.caught:  # something whose truth cannot be told, as that of an array
                 which = [self._truth(first + number, one) for number, one in enumerate(which)]
-                kept, of = [piece.chosen(which, to_read=to_read)], of - which.count(None)
-            if own.passed:
-                kept = [*own.among(piece, which, to_read=to_read)]
-            filtered = max(0, of - sum(map(len, kept)))
-            for number, one in enumerate(kept, 1):
-                left = chain(*kept[number:], map(lines.__getitem__, rest))
+                kept, of = piece.chosen(which, to_read=to_read), of - which.count(None)
+            if not own.passed:
+                hand_on(kept, of, map(lines.__getitem__, rest))
+                return
+            pieces = [*own.among(piece, which, to_read=to_read)]
+            filtered = max(0, of - sum(map(len, pieces)))
+            for number, one in enumerate(pieces, 1):
+                left = chain(*pieces[number:], map(lines.__getitem__, rest))
                 hand_on(one, len(one) + (filtered if number == 1 else 0), left)
 
         try:
@@ -123,8 +130,8 @@ class Selection:
         """Whether an answer is true; None if that cannot be told: the line has failed."""
         try:
             return bool(answer)
-        except Exception as error:  # noqa: BLE001 - any failure has one route
-            self.fail(error, [number])
+        except self._owner.stop_request.caught as error:
+            self.fail_one(error, number, 0)
             return None
 
     def _write_searched(self, lines: ReadLines, hand_on: Callable[..., None], *, to_read: bool) -> None:
@@ -164,3 +171,19 @@ class Selection:
                 yield decode_text(line)
             except MessageError as error:
                 self._owner.fail(error, [line])
+
+
+def check_reads(cls: Any, base: Any) -> None:
+    """Raise an error if a class says of itself what cannot be.
+
+    Raises:
+        TypeError: `reads` is no tuple of names, there is no `keeps`, or something else handles its messages.
+    """
+    own = cls.__dict__
+    reads: Any = cls.reads
+    if not isinstance(reads, tuple) or not all(isinstance(one, str) for one in reads):
+        raise TypeError(f"{cls.__name__}.reads must be a tuple of names of fields, not {reads!r}")
+    if "reads" not in own or cls.keeps is base.keeps:
+        raise TypeError(f"{cls.__name__} must define both `reads` and keeps(fields), or neither")
+    if cls.filter is not base.filter or cls.filter_many is not base.filter_many:
+        raise TypeError(f"{cls.__name__} has keeps(fields), and filter or filter_many: one of them must go")

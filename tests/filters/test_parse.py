@@ -168,6 +168,72 @@ def test_a_syslog_time_with_a_day_of_one_digit_or_a_fraction() -> None:
         assert "-10-01T22:14:15." in found["time"]
 
 
+IN_JUNE = "2026-06-01T00:03:04.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        # Days and hours of one digit, and a year on either side.
+        ("Jun  1 2:3:4 h a: x", {"time": IN_JUNE, "host": "h", "app": "a"}),
+        ("Jun 1 02:03:04 h a: x", {"time": IN_JUNE, "host": "h", "app": "a"}),
+        ("JUN  1 02:03:04 h a: x", {"time": IN_JUNE, "host": "h", "app": "a"}),
+        ("Jun  1 02:03:04 2026 h a: x", {"time": IN_JUNE, "host": "h", "app": "a"}),
+        ("Jun 01 2026 02:03:04 h a: x", {"time": IN_JUNE, "host": "h", "app": "a"}),
+        ("Mon Jun  1 02:03:04 2026 h a: x", {"time": IN_JUNE, "host": "h", "app": "a"}),
+        # Zones: those that say which, and the given one's own letters.
+        ("Jun  1 02:03:04 +0200 h a: x", {"time": IN_JUNE, "host": "h", "app": "a"}),
+        ("Jun  1 00:03:04 UTC h a: x", {"time": IN_JUNE, "host": "h", "app": "a"}),
+        ("Jun  1 02:03:04 RTR a: x", {"time": IN_JUNE, "host": "RTR", "app": "a"}),
+        # ISO 8601, with and without its T.
+        ("2026-06-01T02:03:04+02:00 h a: x", {"time": IN_JUNE, "host": "h", "app": "a"}),
+        ("2026-06-01 02:03:04 h a: x", {"time": IN_JUNE, "host": "h", "app": "a"}),
+        ("2026-06-01 02:03:04,000 h a: x", {"time": IN_JUNE, "host": "h", "app": "a"}),
+        # Hosts: none, an address, and none though there is a date.
+        ("Jun  1 02:03:04 sshd[7]: x", {"time": IN_JUNE, "app": "sshd", "pid": "7"}),
+        ("Jun  1 02:03:04 postfix/smtpd[7]: x", {"time": IN_JUNE, "app": "postfix/smtpd", "pid": "7"}),
+        ("Jun  1 02:03:04 2001:db8::1 a: x", {"time": IN_JUNE, "host": "2001:db8::1", "app": "a"}),
+        ("Jun  1 02:03:04 [2001:db8::1] a: x", {"time": IN_JUNE, "host": "2001:db8::1", "app": "a"}),
+        ("Jun  1 02:03:04 fe80::1%eth0 a: x", {"time": IN_JUNE, "host": "fe80::1%eth0", "app": "a"}),
+        ("Jun  1 02:03:04 192.0.2.1 x", {"time": IN_JUNE, "host": "192.0.2.1"}),
+        ("Jun 1 x", {"message": "Jun 1 x"}),
+        ("app: Jun  1 02:03:04 x", {"app": "app", "message": "Jun  1 02:03:04 x"}),
+        # The kernel's.
+        ("Jun  1 02:03:04 h kernel: [   12.345] x",
+         {"time": IN_JUNE, "host": "h", "app": "kernel", "message": "[   12.345] x"}),
+        ("[   12.345] x: y", {"message": "[   12.345] x: y"}),
+        # Cisco's: a sequence number, the name or address, a sign that the clock is not right, a year, a zone.
+        ("*Jun  1 2026 2:03:04.000: %SYS-5-CONFIG_I: x", {"time": IN_JUNE, "app": "%SYS-5-CONFIG_I"}),
+        ("45: *Jun  1 00:03:04.000 UTC: %SYS-5-CONFIG_I: x",
+         {"time": IN_JUNE, "app": "%SYS-5-CONFIG_I", "sequence": 45}),
+        ("45: r1: 000123: .Jun  1 02:03:04 CEST: %LINK-3-UPDOWN: x",
+         {"time": IN_JUNE, "host": "r1", "app": "%LINK-3-UPDOWN", "sequence": 45}),
+        ("45: 192.0.2.1: Jun  1 02:03:04: %LINK-3-UPDOWN: x",
+         {"time": IN_JUNE, "host": "192.0.2.1", "app": "%LINK-3-UPDOWN", "sequence": 45}),
+        ("Jun 01 2026 02:03:04 asa1 : %ASA-6-302013: x", {"time": IN_JUNE, "host": "asa1", "app": "%ASA-6-302013"}),
+        ("Jun 01 2026 02:03:04: %ASA-6-302013: x", {"time": IN_JUNE, "app": "%ASA-6-302013"}),
+        (":Jun 01 02:03:04: %ASA-6-302013: x", {"time": IN_JUNE, "app": "%ASA-6-302013"}),
+    ],
+)  # fmt: skip
+def test_syslog_as_it_is_seen(text: str, wanted: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What devices and programs send besides what RFC 3164 describes."""
+    monkeypatch.setattr(
+        "message_passing.filters._written_times.wall", lambda: 1_795_000_000.0
+    )  # 18 November 2026
+    found = parsed(f"<13>{text}", format="syslog", timezone="Europe/Berlin")
+    assert found == {"facility": "user", "level": "NOTICE", "message": "x", **wanted}
+
+
+def test_a_zone_that_may_be_several() -> None:
+    """CST is in America, in China and in Cuba: no time is invented."""
+    wanted = (
+        "Parse filter: it has the time zone 'CST', which is ambiguous: say with `timezone` which one it is"
+    )
+    assert parsed("<13>Jun  1 02:03:04 CST: %X-1-Y: x", format="syslog", timezone="Europe/Berlin") == wanted
+    found = parsed("<13>Jan  1 2026 02:03:04 CST: %X-1-Y: x", format="syslog", timezone="Asia/Shanghai")
+    assert found["time"] == "2025-12-31T18:03:04.000000Z"
+
+
 @pytest.mark.parametrize("kind", sorted(PARSERS))
 def test_what_does_not_fit(kind: str) -> None:
     """It fails with the reason, or is passed on with it."""

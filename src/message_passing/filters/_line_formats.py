@@ -6,12 +6,12 @@ Each takes a text and gives a dict, or raises ValueError with what does not fit.
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from message_passing.filters._written_times import iso_in_zone, latest_time
+from message_passing.filters._written_times import iso_in_zone, latest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,9 +40,28 @@ _NGINX_COUNTS = re.compile(r"(?:, bytes from/to (?:client|upstream):\d+/\d+){0,4
 
 _SYSLOG = re.compile(r"<(\d{1,3})>(?:(?P<version>\d{1,2}) )?")
 _RFC5424 = re.compile(r"(?P<time>\S+) (?P<host>\S+) (?P<app>\S+) (?P<pid>\S+) (?P<msgid>\S+) ")
-_RFC3164 = re.compile(
-    r"(?:(?P<time>[A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d(?:\.\d{1,6})?|\d{4}-\d\d-\d\dT\S+) )?"
-    r"(?:(?P<host>[^\s:\[\]]+|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]+) )?"
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_BSD_TIME = (
+    rf"(?:(?i:mon|tue|wed|thu|fri|sat|sun),? )?(?P<month>(?i:{'|'.join(_MONTHS)})) {{1,2}}(?P<day>\d{{1,2}})"
+    r"(?: (?P<year>\d{4}))? (?P<hour>\d{1,2}):(?P<minute>\d{1,2}):(?P<second>\d{1,2})(?:[.,](?P<fraction>\d{1,9}))?"
+    r"(?: (?P<late_year>(?:19|20)\d\d)(?=:? ))?(?: (?P<zone>UTC|GMT|Z|[+-]\d\d:?\d\d|[A-Z]{2,5}(?=: )))?"
+)
+_USUAL = re.compile(rf"{_BSD_TIME}:? ")
+"""The time of RFC 3164, section 4.1.2, and what is seen besides: days and hours of one digit, a weekday, a year on
+either side of the time of day, a fraction, and a zone."""
+
+_CISCO = re.compile(
+    r"(?:(?P<sequence>\d{1,10}): )?(?:(?P<host>[^\s:]+|[0-9A-Fa-f:.]+): )?(?:\d{1,10}: )?[*.:]?"
+    rf"{_BSD_TIME}: (?=%)"
+)
+"""With `service sequence-numbers` and `logging origin-id`; * and . say that the clock is not right."""
+
+_ISO = re.compile(
+    r"(?P<time>\d{4}-\d\d-\d\d(?:T\S+?| \d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)):? "
+)
+_AFTER_TIME = re.compile(
+    rf"(?:(?!(?i:{'|'.join(_MONTHS)}) {{1,2}}\d)(?P<host>[^\s:\[\]%]+"
+    r"|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*(?:%\w+)?) (?:: (?=%))?)?"
     r"(?:(?!CEF:\d|LEEF:\d)(?P<app>[^\s:\[\]]{1,128})(?:\[(?P<pid>[^\]\s]{1,128})\])?: ?)?(?P<message>.*)",
     re.DOTALL,
 )
@@ -184,11 +203,7 @@ def parse_syslog(text: str, zone: tzinfo) -> dict[str, Any]:
     fields = {"facility": _FACILITIES[priority >> 3], "level": _SEVERITIES[priority & 7]}
     if head["version"]:
         return fields | _rfc5424(text, head.end(), zone)
-    match = _RFC3164.fullmatch(text, head.end())
-    found = _given(match.groupdict()) if match else {"message": text[head.end() :]}
-    if "time" in found:
-        found["time"] = _bsd_time(found["time"], zone)
-    return fields | found
+    return fields | _rfc3164(text, head.end(), zone)
 
 
 def _rfc5424(text: str, begin: int, zone: tzinfo) -> dict[str, Any]:
@@ -213,13 +228,46 @@ def _rfc5424(text: str, begin: int, zone: tzinfo) -> dict[str, Any]:
     return fields
 
 
-def _bsd_time(text: str, zone: tzinfo) -> str:
+def _rfc3164(text: str, begin: int, zone: tzinfo) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if iso := _ISO.match(text, begin):
+        begin, found["time"] = (
+            iso.end(),
+            iso_in_zone(datetime.fromisoformat(iso["time"].replace(",", ".")), zone),
+        )
+    elif time := _USUAL.match(text, begin):
+        begin, found["time"] = time.end(), _bsd_time(time, zone)
+    elif time := _CISCO.match(text, begin):
+        begin, found["time"] = time.end(), _bsd_time(time, zone)
+        found |= _given({"host": time["host"]})
+        if time["sequence"]:
+            found["sequence"] = int(time["sequence"])
+    match = _AFTER_TIME.fullmatch(text, begin)
+    found |= _given(match.groupdict()) if match else {"message": text[begin:]}
+    if "host" in found:
+        found["host"] = found["host"].strip("[]")
+    return found
+
+
+def _bsd_time(parts: re.Match[str], zone: tzinfo) -> str:
     """A time without a year is of the last twelve months, or of the next day: clocks differ."""
-    if text[0].isdigit():
-        return iso_in_zone(datetime.fromisoformat(text), zone)
-    return iso_in_zone(
-        latest_time(text, "%b %d %H:%M:%S.%f" if "." in text else "%b %d %H:%M:%S", zone), zone
-    )
+    named = parts["zone"] or ""
+    if named in ("UTC", "GMT", "Z"):
+        zone = UTC
+    elif named[:1] in ("+", "-"):
+        zone = datetime.strptime(named, "%z").tzinfo or zone
+    month, micro = _MONTHS.index(parts["month"].lower()) + 1, int(f"{(parts['fraction'] or '')[:6]:0<6}")
+    hour, minute, second = map(int, parts.group("hour", "minute", "second"))
+
+    def in_year(year: int) -> datetime:
+        return datetime(year, month, int(parts["day"]), hour, minute, second, micro, zone)
+
+    year = parts["year"] or parts["late_year"]
+    moment = in_year(int(year)) if year else latest(in_year, parts[0].strip(), zone)
+    if named.isalpha() and zone is not UTC and moment.tzname() != named:
+        text = f"it has the time zone {named!r}, which is ambiguous"
+        raise ValueError(f"{text}: say with `timezone` which one it is")
+    return iso_in_zone(moment, zone)
 
 
 def parse_cef(text: str, _zone: tzinfo) -> dict[str, Any]:

@@ -40,18 +40,31 @@ def iso_in_zone(moment: datetime, zone: tzinfo) -> str:
     return iso_time((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp())
 
 
-def latest_time(text: str, form: str, zone: tzinfo) -> datetime:
-    """A time without a year."""
+def latest(of_year: Callable[[int], datetime], text: str, zone: tzinfo) -> datetime:
+    """The time of the last twelve months, or of the next day, that was written without a year.
+
+    Args:
+        of_year: the time in a year; raises ValueError if there is none.
+        text: as it was written, for the error.
+        zone: its zone, if it says none.
+
+    Raises:
+        ValueError: there is none in any year.
+    """
     now = datetime.fromtimestamp(wall(), zone)
     for year in range(now.year + 1, now.year - 5, -1):
         try:
-            moment = datetime.strptime(f"{year} {text}", f"%Y {form}")  # noqa: DTZ007 - it gets its zone below
+            moment = of_year(year)
         except ValueError:  # 29 February, in another year
             continue
         moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
         if moment.timestamp() <= now.timestamp() + _DAY:
             return moment
     raise ValueError(f"{text[:80]!r} is no time")
+
+
+def _latest_time(text: str, form: str, zone: tzinfo) -> datetime:
+    return latest(lambda year: datetime.strptime(f"{year} {text}", f"%Y {form}"), text, zone)  # noqa: DTZ007 - it adds it
 
 
 def time_by(form: str) -> Callable[[Any, tzinfo], str]:
@@ -76,7 +89,7 @@ def time_by(form: str) -> Callable[[Any, tzinfo], str]:
     _require_form(form, has_year=has_year)
     if has_year:
         return lambda value, zone: iso_in_zone(datetime.strptime(str(value), form), zone)  # noqa: DTZ007 - `_iso` adds it
-    return lambda value, zone: iso_in_zone(latest_time(str(value), form, zone), zone)
+    return lambda value, zone: iso_in_zone(_latest_time(str(value), form, zone), zone)
 
 
 def _require_form(form: str, *, has_year: bool) -> None:

@@ -31,6 +31,7 @@ from message_passing.options import option
 from message_passing.pacing import SLICE, Pace, next_size
 from message_passing.paths import allow_local
 from message_passing.runner import Server
+from message_passing.stopping import FROM_COMPONENTS
 from message_passing.workers.watchdog import ParentWatchdog
 from message_passing.workers.wire import (
     END,
@@ -275,6 +276,7 @@ def _work(spec: WorkerSpec, channel: ResultChannel, watchdog: ParentWatchdog) ->
     results.chain_name = results.label  # the chain's own output is in the parent
     results.reported = {part.name: chain.components[part.name] for part in spec.parts} | {"output": results}
     server = Server(heads)
+    server.stop_request.caught = FROM_COMPONENTS
     server.losses.reports = False  # the parent has all counters, and reports
     names = {id(component): name for name, component in results.reported.items()}
     watchdog.begin(names, channel.say, server.stop_request.ask)
