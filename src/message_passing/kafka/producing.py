@@ -70,7 +70,8 @@ class ProducerThread:
 
     Attributes:
         watch: its connections.
-        producer: None while there is none.
+        producer: None while there is none. Its own threads and connections end when nobody keeps it any more.
+        has_topic: the topic was found since this producer was made.
         trouble: why there is none; empty if there is one.
         waiting: how many batches look for reports themselves.
     """
@@ -83,6 +84,7 @@ class ProducerThread:
             wake: called in the loop's thread when something has changed.
         """
         self.producer: Producer | None = None
+        self.has_topic = False
         self.trouble = ""
         self.watch = ClientWatch(lambda: self.call(wake))
         self.waiting = 0
@@ -136,7 +138,7 @@ class ProducerThread:
         while not self._ending.is_set():
             try:
                 watch = self.watch
-                watch.fatal, watch.refused, self._stale = "", False, False
+                watch.fatal, watch.refused, self._stale, self.has_topic = "", False, False, False
                 config = self._config()
                 self.producer = Producer({**config, **watch.config()})
             except (OpenError, KafkaException) as error:
