@@ -77,6 +77,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
         description="With ROUTER and DEALER: frames of about 64 KiB of one sender that may be unacknowledged.",
     )
     state_file: str = option(
+        path=True,
         default="",
         min_length=1,
         description="With ROUTER and DEALER: path of a file that keeps, from one run to the next, which frames have"
