@@ -27,7 +27,7 @@ QUICK = 0.001
 """Seconds for a message; below that, the clock is read only once every `STRIDE` messages."""
 
 STRIDE, LONG_STRIDE = 16, 64
-"""The second once `_TRUSTED` messages have been quick one after the other."""
+"""The second where fields are chosen by, once `_TRUSTED` messages have been quick one after the other."""
 
 _TRUSTED = 1000
 
@@ -102,7 +102,13 @@ class Pace:
                 if stop.asked:
                     break
             before, left = left, left - stride if not stop.asked else length_hint(rest)
-            began, stride = self._strode(began, stride, before - left)
+            now = monotonic()
+            if stop.asked or now - began >= QUICK * stride:
+                self._work(began, now, before - left)
+                stride = 1
+            elif stride < STRIDE:
+                stride *= 2
+            began = now
         self._leave(rest, left)
 
     def filter_each(
@@ -136,7 +142,13 @@ class Pace:
                 if stop.asked:
                     break
             before, left = left, left - stride if not stop.asked else length_hint(rest)
-            began, stride = self._strode(began, stride, before - left)
+            now = monotonic()
+            if stop.asked or now - began >= QUICK * stride:
+                self._work(began, now, before - left)
+                stride = 1
+            elif stride < STRIDE:
+                stride *= 2
+            began = now
             if began >= due and left > 0:
                 ready = kept[:]
                 kept.clear()
