@@ -11,7 +11,7 @@ import pytest
 from message_passing.delivery import Delivery, Outcome
 from message_passing.errors import OptionError
 from message_passing.filters import _statistics
-from message_passing.filters._statistics import MOST_BUCKETS, Statistics
+from message_passing.filters._statistics import BUCKET_BYTES, MOST_BUCKETS, Statistics
 from message_passing.filters.aggregate import MOST_WINDOWS, AggregateFilter
 from support import Kept, accounted_for, until
 
@@ -115,6 +115,22 @@ def test_a_sketch_is_bounded() -> None:
     assert statistics._buckets is not None
     assert len(statistics._buckets) <= MOST_BUCKETS
     assert statistics.percentile(99) == pytest.approx(10 ** (8820 / 31), rel=0.1)
+
+
+def test_what_percentiles_are_computed_from_is_bounded_for_all_keys_together() -> None:
+    """Whatever values are sent: those of large values stay exact, and it is noted; what has passed is forgotten."""
+    one = Aggregated({"n": "count", "most": "max(x)", "p": "p99.9(x)"}, key=["k"], max_bytes=1 << 20)
+    for key in range(20):
+        assert one.passed(*({"k": key, "x": 1.03**power} for power in range(1000))) == []
+    kept = [group.fields["x"].buckets for group in one.filter._windows[START // 60].groups.values()]
+    assert sum(kept) == one.filter._buckets <= (1 << 20) / BUCKET_BYTES + 20 * 16 < 20 * 1000
+    assert "raise `max_bytes`" in one.filter.notes()[0]
+    for result in one.closed():
+        assert (result["n"], result["most"]) == (1000, 1.03**999)
+        assert result["p"] == pytest.approx(1.03**998, rel=0.011)
+    assert one.filter._buckets == 0
+    one.now += 61
+    assert one.filter.notes() == []
 
 
 def test_values_of_any_size_are_counted_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:

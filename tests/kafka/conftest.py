@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +13,7 @@ from kafka_broker import MockCluster
 from message_passing.inputs import kafka as kafka_input
 from message_passing.inputs.kafka import KafkaInput
 from message_passing.kafka import watch
+from message_passing.testing import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +29,22 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     given = KafkaInput._consumer_config
     often = {"fetch.wait.max.ms": 20, "heartbeat.interval.ms": 100, "topic.metadata.refresh.interval.ms": 200}
     monkeypatch.setattr(KafkaInput, "_consumer_config", lambda self: {**given(self), **often})
+
+
+@pytest.fixture(autouse=True)
+def _no_client_is_left() -> Iterator[None]:
+    """What a component had of the library ends with it: else its threads go on, and open what others then find."""
+    yield
+    wait_for(lambda: not threads_of_the_library(), 20)
+
+
+def threads_of_the_library() -> list[str]:
+    """The names of librdkafka's threads in this process (its `rd_kafka_set_thread_sysname`)."""
+    found = []
+    for one in Path("/proc/self/task").glob("*/comm"):
+        with contextlib.suppress(OSError):  # it has just ended
+            found.append(one.read_text(encoding="utf-8"))
+    return [name for name in found if name.startswith("rdk:")]
 
 
 @pytest.fixture

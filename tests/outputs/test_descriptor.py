@@ -37,9 +37,32 @@ if TYPE_CHECKING:
 LINE = b'{"n":1,"text":"' + b"x" * 84 + b'"}'
 
 
+MADE: list[Any] = []
+"""Outputs of the present test."""
+
+
 def writing(fd: int, base: type[StdoutOutput | StderrOutput] = StdoutOutput) -> Any:
     """A STDOUT or STDERR output that writes to another descriptor."""
-    return type("Injected", (base,), {"fd": fd, "name": base.name})(error=TestOutput())
+    made = type("Injected", (base,), {"fd": fd, "name": base.name})(error=TestOutput())
+    MADE.append(made)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _all_closed() -> Iterator[None]:
+    """What outputs have opened themselves ends with them."""
+    before = open_descriptors()
+    yield
+    while MADE:
+        with contextlib.suppress(OutputClosedError):
+            MADE.pop().close()
+    assert open_descriptors() <= before
+
+
+def open_descriptors() -> set[str]:
+    """The descriptors of this process, and what they are."""
+    found = {str(one): os.path.realpath(one) for one in Path("/proc/self/fd").iterdir()}
+    return {f"{name} {target}" for name, target in found.items() if "/proc/" not in target}
 
 
 @contextlib.contextmanager

@@ -26,6 +26,12 @@ MOST_BUCKETS = 2048
 _SHARED = 64
 """How many of the smallest are put into one then: to sort all of them for each value would take 100 microseconds."""
 
+BUCKET_BYTES = 100
+"""The bytes of a bucket, about: an entry of a dict, its number and its count."""
+
+_FEWEST_BUCKETS = 8
+"""Half of what a sketch keeps at least, however little room there is."""
+
 _FUNCTION = re.compile(
     r"(?P<name>count|sum|min|max|mean|p(?P<percent>\d{1,2}(?:\.\d{1,3})?))\((?P<field>[^()]*)\)|count",
     re.ASCII,
@@ -55,21 +61,42 @@ class Statistics:
         self.least, self.most = inf, -inf
         self._buckets: dict[int, int] | None = {} if sketch else None
 
-    def add(self, value: float) -> None:
-        """One more."""
+    def add(self, value: float) -> int:
+        """One more; how many buckets more there are."""
         self.count += 1
         self.total += value
         self.least = min(self.least, value)
         self.most = max(self.most, value)
-        if (buckets := self._buckets) is not None:
-            # A bucket for each power of gamma (DDSketch, arxiv.org/abs/1908.10693); those below 0 are mirrored.
-            size = abs(value)
-            index = 0 if size < _SMALLEST else ceil(log(size) / _LOG_GAMMA) + MOST_BUCKETS
-            index = -index if value < 0 else index
-            buckets[index] = buckets.get(index, 0) + 1
-            if len(buckets) > MOST_BUCKETS:
-                *small, kept = sorted(buckets)[: _SHARED + 1]
-                buckets[kept] += sum(map(buckets.pop, small))
+        if (buckets := self._buckets) is None:
+            return 0
+        before = len(buckets)
+        # A bucket for each power of gamma (DDSketch, arxiv.org/abs/1908.10693); those below 0 are mirrored.
+        size = abs(value)
+        index = 0 if size < _SMALLEST else ceil(log(size) / _LOG_GAMMA) + MOST_BUCKETS
+        index = -index if value < 0 else index
+        buckets[index] = buckets.get(index, 0) + 1
+        if len(buckets) > MOST_BUCKETS:
+            self._share(_SHARED)
+        return len(buckets) - before
+
+    @property
+    def buckets(self) -> int:
+        """How many buckets it has."""
+        return len(self._buckets or ())
+
+    def shrink(self) -> int:
+        """Have the smaller half share a bucket, unless there are few; how many buckets fewer there are."""
+        half = self.buckets // 2
+        if half < _FEWEST_BUCKETS:
+            return 0
+        self._share(half)
+        return half
+
+    def _share(self, count: int) -> None:
+        """Put so many of the smallest into the next one."""
+        buckets = self._buckets or {}
+        *small, kept = sorted(buckets)[: count + 1]
+        buckets[kept] += sum(map(buckets.pop, small))
 
     def percentile(self, percent: float) -> float | None:
         """The value that so many percent do not exceed, within 1 %; None of no values."""

@@ -11,7 +11,7 @@ from message_passing.delivery import AMBIENT
 from message_passing.dotted import with_value
 from message_passing.errors import Fault, OptionError
 from message_passing.filters._message_keys import key_of, shown_key, shown_values
-from message_passing.filters._statistics import Statistics, number_at, read_function
+from message_passing.filters._statistics import BUCKET_BYTES, Statistics, number_at, read_function
 from message_passing.filters._timed import RECENTLY, TimedFilter
 from message_passing.message_fields import message_time
 from message_passing.options import option
@@ -70,7 +70,8 @@ class AggregateFilter(TimedFilter):
     are passed on in another result, with `late` true: for the total, add both.
 
     There are at most `max_keys` keys, in all open windows together; messages of further ones are counted together,
-    in a result with `other_keys` true. Messages that are no objects pass unchanged.
+    in a result with `other_keys` true. What percentiles are computed from takes at most `max_bytes`. Messages that
+    are no objects pass unchanged.
 
     Messages that were counted are not acknowledged before their result is: with an input that acknowledges, nothing
     is lost if the process is killed, but the input must be allowed to have a whole window unacknowledged.
@@ -102,6 +103,12 @@ class AggregateFilter(TimedFilter):
         description="Seconds that a window waits after its end for messages that come late.",
     )
     max_keys: int = option(default=10_000, ge=1, description="The most keys, in all open windows together.")
+    max_bytes: int = option(
+        default=512 << 20,
+        ge=1 << 20,
+        description="The most bytes of what percentiles are computed from, in all open windows together; beyond "
+        "that, those of small values are less exact.",
+    )
     acknowledge_early: bool = option(
         default=False,
         description="Acknowledge messages at once: a kill loses what was counted of open windows.",
@@ -131,8 +138,8 @@ class AggregateFilter(TimedFilter):
             raise OptionError(*faults)
         self._key = key_of(self.key)
         self._windows: dict[int, _Window] = {}  # by number, since 1970
-        self._keys = 0
-        self._crowded_at = -inf
+        self._keys = self._buckets = 0
+        self._crowded_at = self._coarse_at = -inf
         self._exposed: list[tuple[str, dict[str, float]]] = []
 
     def take(self, messages: list[Any]) -> None:
@@ -182,8 +189,11 @@ class AggregateFilter(TimedFilter):
                 group = window.groups[key] = _Group(self._fields)
         group.count += 1
         for field, statistics in group.fields.items():
-            if (value := number_at(message, field)) is not None:
-                statistics.add(value)
+            if (value := number_at(message, field)) is not None and (more := statistics.add(value)):
+                self._buckets += more
+                if self._buckets * BUCKET_BYTES > self.max_bytes:
+                    self._buckets -= statistics.shrink()
+                    self._coarse_at = self.clock()
 
     def due(self) -> float:
         """When the first open window is passed on."""
@@ -197,6 +207,7 @@ class AggregateFilter(TimedFilter):
     def _end(self, number: int) -> None:
         window = self._windows.pop(number)
         self._keys -= len(window.groups) - (_OTHERS in window.groups)
+        self._buckets -= sum(one.buckets for group in window.groups.values() for one in group.fields.values())
         until = (number + 1) * self.window
         head: dict[str, Any] = {"event": "aggregate", "time": iso_time(until), "window": self.window}
         if window.late:
@@ -230,11 +241,14 @@ class AggregateFilter(TimedFilter):
         return sum(window.waiting for window in [*self._windows.values()])
 
     def notes(self) -> list[str]:
-        """That there are more keys than are counted."""
-        if self.clock() - self._crowded_at > RECENTLY:
-            return super().notes()
-        text = f"messages beyond {self.max_keys:,} keys are counted together"
-        return [*super().notes(), f"{text}: raise `max_keys`, or choose another `key`"]
+        """That there are more keys than are counted, or more different values than percentiles are exact for."""
+        found, since = [*super().notes()], self.clock() - RECENTLY
+        if self._crowded_at >= since:
+            text = f"messages beyond {self.max_keys:,} keys are counted together"
+            found.append(f"{text}: raise `max_keys`, or choose another `key`")
+        if self._coarse_at >= since:
+            found.append("percentiles of small values are less exact: raise `max_bytes`, or have fewer keys")
+        return found
 
     def info(self) -> Mapping[str, Any]:
         """The results of the last window, by key: `aggregates`."""

@@ -69,9 +69,7 @@ class KafkaInput(KafkaComponent, EngineInput):
     def on_init(self) -> None:
         """Nothing is read yet."""
         super().on_init()
-        self.arrivals = self._records = RecordWindow(
-            self.window, self.window_bytes, wake=self._woken, clock=monotonic
-        )
+        self.arrivals = self._records = RecordWindow(self.window, self.window_bytes, self._woken)
         self._thread = ConsumerThread(
             TopicKeeper(self.wish(), self.client_config, self._report_later),
             self.topic,

@@ -74,9 +74,7 @@ class RedisStreamsInput(RedisStreamComponent, LeasingInput):
     def on_init(self) -> None:
         """Nothing is read yet."""
         super().on_init()
-        self.arrivals = self._entries = EntryWindow(
-            self.window, self.window_bytes, wake=self.changed.set, clock=monotonic
-        )
+        self.arrivals = self._entries = EntryWindow(self.window, self.window_bytes, self.changed.set)
         self._reading = self.new_link()
         self._group = RedisGroup(
             self.link, self.stream, self.group, sender_name(), self.start, delete=self.delete

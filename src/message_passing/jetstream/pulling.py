@@ -80,7 +80,7 @@ class Puller(ConsumerWindow[Fetched]):
             wake: called when there is something to do.
             clock: seconds, monotonic.
         """
-        super().__init__(window, window_bytes, wake)
+        super().__init__(window, window_bytes, wake, clock)
         self.client: CheckedClient | None = None
         self._subscription: Subscription | None = None
         self.unsure = True
@@ -101,7 +101,6 @@ class Puller(ConsumerWindow[Fetched]):
         self._heard = 0.0
         self._too_large = False  # the next message is larger than the window
         self._inbox = ""
-        self._clock = clock
 
     async def attach(self, client: CheckedClient) -> None:
         """Use a new connection."""

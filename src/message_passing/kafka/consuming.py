@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import math
 import threading
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
 from message_passing.errors import OpenError, needs_extra
+from message_passing.kafka.client_thread import ClientThread, client_pause
 from message_passing.kafka.reasons import MISSING, NO_TOPIC, kafka_reason
 from message_passing.kafka.records import KafkaRecord, PartitionOffsets, records_of, without_gaps
 from message_passing.kafka.topics import ask_for_topic
 from message_passing.kafka.watch import ClientWatch
-from message_passing.network.backoff import pause_after
 
 with needs_extra("kafka"):
     from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -33,10 +32,6 @@ _POLL = 0.1
 _FULL = 0.2
 """Seconds without room after which the partitions are paused, which discards what the library has fetched."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
-"""Seconds until a missing topic is looked for again, or there is another client."""
-
-
 _RECENTLY = 60.0
 """Seconds after a topic was missing in which lost partitions are no surprise."""
 
@@ -47,7 +42,7 @@ _ANSWER = 3.0
 """Seconds that the brokers may take to say where a group is, and where a partition begins."""
 
 
-class ConsumerThread:
+class ConsumerThread(ClientThread):
     """Consumes one topic as a member of a group, as long as there is room, and stores the offsets of what is settled.
 
     Attributes:
@@ -85,39 +80,27 @@ class ConsumerThread:
             report: called in the loop's thread, with a sentence.
             wake: called there when something has changed.
         """
+        super().__init__(config, wake)
         self.offsets = PartitionOffsets()
         self.troubles: dict[str, str] = {}
         self.lag: int | None = None
         self.freed = threading.Event()
-        self._topics, self._topic, self._config = topics, topic, config
+        self._topics, self._topic = topics, topic
         self._window, self._estimate = window, estimate
         self._revoke_wait, self._latest, self._together = revoke_wait, latest, together
-        self._report, self._woken = report, wake
-        self._ending = threading.Event()
+        self._report = report
         self._paused = self._joined = self._lost = False
         self._idle_since = math.inf
         self._first_partitions = 0  # how many there were when this began with new records
         self._looks, self._look_at = 0, 0.0
         self._missing_at = -math.inf
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended = asyncio.Event()
         self.watch = ClientWatch(self._wake, self._positions)
-
-    def start(self, name: str) -> None:
-        """Begin, in a running loop."""
-        self._loop = asyncio.get_running_loop()
-        # A daemon: if the library does not come back from closing, the process ends nevertheless.
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
 
     async def end(self, seconds: float) -> None:
         """Leave the group, after storing what was settled; wait for that, at most so long."""
         self._ending.set()
         self.freed.set()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._ended.wait()
+        await super().end(seconds)
 
     def idle(self) -> str:
         """Why it is connected and has no partition, as a sentence; empty if it has one, or there is a trouble."""
@@ -131,15 +114,6 @@ class ConsumerThread:
             return "it has no partition: the group has as many nodes as the topic has partitions, or more"
         return "the group has not given it partitions yet"
 
-    def call(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Have something called in the loop's thread."""
-        if self._loop:
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(function, *arguments)
-
-    def _wake(self) -> None:
-        self.call(self._woken)
-
     def _set_trouble(self, what: str, reason: str) -> None:
         before = self.troubles.get(what, "")
         if reason == before:
@@ -151,22 +125,19 @@ class ConsumerThread:
         self._wake()
 
     def _run(self) -> None:
-        attempt = 0
         if self._topics.creates:
             self._look_for_topic(always=True)
-        while not self._ending.is_set():
-            try:
-                config = self._config()
-                consumer = self._new(config)
-            except (OpenError, KafkaException) as error:
-                self._set_trouble("client", kafka_reason(error))
-            else:
-                self._set_trouble("client", "")
-                if self._use(consumer, config):
-                    attempt = 0
-            attempt += 1
-            self._ending.wait(pause_after(attempt, _FIRST_PAUSE, _LONGEST_PAUSE))
-        self.call(self._ended.set)
+        super()._run()
+
+    def live(self, config: dict[str, Any]) -> bool:
+        """See `ClientThread`."""
+        consumer = self._new(config)
+        self._set_trouble("client", "")
+        return self._use(consumer, config)
+
+    def cannot(self, reason: str) -> None:
+        """See `ClientThread`."""
+        self._set_trouble("client", reason)
 
     def _new(self, config: dict[str, Any]) -> Consumer:
         watch = self.watch
@@ -305,7 +276,7 @@ class ConsumerThread:
             return
         self._looks += 1
         found = self._topics.ensure()
-        self._look_at = monotonic() + pause_after(self._looks, _FIRST_PAUSE, _LONGEST_PAUSE)
+        self._look_at = monotonic() + client_pause(self._looks)
         self._set_trouble("topic", "" if found else self._topics.trouble)
 
     def _committed(self, error: Any, _places: Any) -> None:

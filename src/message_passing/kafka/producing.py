@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from message_passing.errors import EncodingError, OpenError, needs_extra
+from message_passing.errors import EncodingError, needs_extra
+from message_passing.kafka.client_thread import ClientThread
 from message_passing.kafka.reasons import MISSING, REFUSED, SIZES, kafka_reason
 from message_passing.kafka.records import FRAME_MARK
 from message_passing.kafka.watch import ClientWatch
 from message_passing.lines import message_count
-from message_passing.network.backoff import RetryLater, pause_after
+from message_passing.network.backoff import RetryLater
 from message_passing.network.packing import is_frame
 
 with needs_extra("kafka"):
@@ -33,9 +33,6 @@ _POLL = 0.1
 
 _SHORTEST, _LONGEST = 0.001, 0.02
 """Seconds between two looks for delivery reports while some are to come."""
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
-"""Seconds until there is another client, after one has failed."""
 
 ANY_PARTITION = -1
 
@@ -65,12 +62,13 @@ class NotInTime(NoTopic):
     """The library had its time: it waits for a topic that is missing, and where brokers no longer know it."""
 
 
-class ProducerThread:
+class ProducerThread(ClientThread):
     """A producer, made anew if it fails for good, and the thread in which it tells what was stored.
 
     Attributes:
         watch: its connections.
-        producer: None while there is none.
+        producer: None while there is none. Its own threads and connections end when nobody keeps it any more.
+        has_topic: the topic was found since this producer was made.
         trouble: why there is none; empty if there is one.
         waiting: how many batches look for reports themselves.
     """
@@ -79,42 +77,22 @@ class ProducerThread:
         """Prepare it.
 
         Args:
-            config: gives what a producer is made with; raises `OpenError`.
-            wake: called in the loop's thread when something has changed.
+            config: see `ClientThread`.
+            wake: likewise.
         """
+        super().__init__(config, wake)
         self.producer: Producer | None = None
+        self.has_topic = False
         self.trouble = ""
-        self.watch = ClientWatch(lambda: self.call(wake))
+        self.watch = ClientWatch(self._wake)
         self.waiting = 0
-        self._config, self._wake = config, wake
         self._stale = False
-        self._ending = threading.Event()
-        self._ended, self._made = asyncio.Event(), asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def start(self, name: str) -> None:
-        """Begin, in a running loop."""
-        self._loop = asyncio.get_running_loop()
-        # A daemon: if the library does not come back from closing, the process ends nevertheless.
-        threading.Thread(target=self._run, name=name, daemon=True).start()
-
-    async def end(self, seconds: float) -> None:
-        """Give up what is not stored, and end; wait for that, at most so long."""
-        self._ending.set()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._ended.wait()
+        self._made = asyncio.Event()
 
     def renew(self, producer: Producer) -> None:
         """Make another producer in place of this one, if it is connected and has nothing stored nevertheless."""
         if producer is self.producer and self.watch.connected:
             self._stale = True
-
-    def call(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Have something called in the loop's thread."""
-        if self._loop:
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(function, *arguments)
 
     async def ready(self, seconds: float) -> Producer:
         """The producer, once there is one.
@@ -131,25 +109,19 @@ class ProducerThread:
             raise RetryLater(self.trouble or "not ready yet")
         return self.producer
 
-    def _run(self) -> None:
-        attempt = 0
-        while not self._ending.is_set():
-            try:
-                watch = self.watch
-                watch.fatal, watch.refused, self._stale = "", False, False
-                config = self._config()
-                self.producer = Producer({**config, **watch.config()})
-            except (OpenError, KafkaException) as error:
-                self.trouble = kafka_reason(error)
-                self.call(self._wake)
-            else:
-                self.trouble = ""
-                self.call(self._made.set)
-                if self._serve(self.producer, config):
-                    attempt = 0
-            attempt += 1
-            self._ending.wait(pause_after(attempt, _FIRST_PAUSE, _LONGEST_PAUSE))
-        self.call(self._ended.set)
+    def live(self, config: dict[str, Any]) -> bool:
+        """See `ClientThread`."""
+        watch = self.watch
+        watch.fatal, watch.refused, self._stale, self.has_topic = "", False, False, False
+        self.producer = Producer({**config, **watch.config()})
+        self.trouble = ""
+        self.call(self._made.set)
+        return self._serve(self.producer, config)
+
+    def cannot(self, reason: str) -> None:
+        """See `ClientThread`."""
+        self.trouble = reason
+        self._wake()
 
     def _serve(self, producer: Producer, config: dict[str, Any]) -> bool:
         """Have it tell what was stored, until the end, or until there has to be another; whether it was connected."""

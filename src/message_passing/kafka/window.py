@@ -10,7 +10,7 @@ from message_passing.kafka.records import KafkaRecord
 from message_passing.network.consumer_window import ConsumerWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
 
 class RecordWindow(ConsumerWindow[KafkaRecord]):
@@ -20,19 +20,8 @@ class RecordWindow(ConsumerWindow[KafkaRecord]):
         next_due: when the first of those comes again; seconds, monotonic.
     """
 
-    def __init__(
-        self, window: int, window_bytes: int, wake: Callable[[], object], clock: Callable[[], float]
-    ) -> None:
-        """Begin without any; see `ConsumerWindow`.
-
-        Args:
-            window: the most records.
-            window_bytes: about the most bytes of them.
-            wake: called when there is something to do.
-            clock: seconds, monotonic.
-        """
-        super().__init__(window, window_bytes, wake)
-        self._clock = clock
+    def prepare(self) -> None:
+        """See `ConsumerWindow`."""
         self._later: list[tuple[float, int, KafkaRecord]] = []
         self._count = 0
         self._leaving: set[int] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from message_passing.clock import monotonic
 from message_passing.zeromq.hop.packing import TOGETHER_BYTES
 
 if TYPE_CHECKING:
@@ -59,23 +60,34 @@ class ConsumerWindow(Generic[AnyReceived]):
         stopping: nothing more is wanted.
     """
 
-    def __init__(self, window: int, window_bytes: int, wake: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        window: int,
+        window_bytes: int,
+        wake: Callable[[], object],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         """Begin without any.
 
         Args:
             window: the most messages that are here at a time.
             window_bytes: about the most bytes of them.
             wake: called when there is something to do.
+            clock: seconds, monotonic.
         """
         self.ready: deque[AnyReceived] = deque()
         self.lag: int | None = None
         self.duplicates = 0
         self.stopping = False
-        self._window, self._window_bytes, self._wake = window, window_bytes, wake
+        self._window, self._window_bytes, self._wake, self._clock = window, window_bytes, wake, clock
         self._open: dict[Hashable, AnyReceived] = {}
         self._open_bytes = 0
         # Not a dict: finding its first key takes as long as there are gaps before it.
         self._done: OrderedDict[Hashable, None] = OrderedDict()
+        self.prepare()
+
+    def prepare(self) -> None:
+        """What else a subclass keeps: nothing yet."""
 
     def answer_done(self, items: Sequence[AnyReceived]) -> None:
         """Keep the answers that the chain is done with these."""

@@ -137,6 +137,7 @@ class NetworkOutput(Output):
         super().on_init()
         self._buffer = Buffer(self.buffer_messages, self.buffer_bytes, self.batch_messages, self.batch_bytes)
         self._sending: dict[asyncio.Task[None], Batch] = {}
+        self._left: list[Batch] = []  # what was being sent at the end
         self._resting = 0  # those of them that wait to be retried
         self._of: Counter[Hashable] = Counter()  # and their number by target
         self._each = (
@@ -176,7 +177,7 @@ class NetworkOutput(Output):
 
     def held(self) -> int:
         """The number of messages that wait or are in flight."""
-        return self._buffer.carried + sum(batch.count for batch in self._sending.values())
+        return self._buffer.carried + sum(batch.count for batch in (*self._sending.values(), *self._left))
 
     def info(self) -> Mapping[str, Any]:
         """The state of its buffer and its peer."""
@@ -218,6 +219,9 @@ class NetworkOutput(Output):
             for task in sending:
                 task.cancel()
             await asyncio.gather(*sending, return_exceptions=True)
+            # A task that was cancelled has all that it used, such as a client with threads of its own.
+            self._left += self._sending.values()
+            self._sending.clear()
 
     async def flush(self) -> None:
         """Send everything that waits, for as long as something is accepted now and then."""
@@ -312,7 +316,8 @@ class NetworkOutput(Output):
     def on_close(self) -> None:
         """Pass what was not sent to the error chain, with `dead_letters`."""
         if self.dead_letters:
-            left = [*self._sending.values(), *self._buffer.take_all()]
+            left = [*self._sending.values(), *self._left, *self._buffer.take_all()]
             self._sending.clear()
+            self._left.clear()
             for batch in left:
                 self._give_up(batch, PeerError(addressed(batch.target, UNSENT)), 1)

@@ -76,9 +76,10 @@ class Channel:
         """Determine how it can be written without blocking."""
         if not os.get_blocking(self.given):
             return self._write_own
-        with contextlib.suppress(OSError):  # it is not a socket
-            self._socket = socket.socket(fileno=os.dup(self.given))
-            return partial(_send, self._socket)
+        with contextlib.suppress(OSError):  # no descriptor is free
+            if stat.S_ISSOCK(os.fstat(self.given).st_mode):  # else what is duplicated would stay open
+                self._socket = socket.socket(fileno=os.dup(self.given))
+                return partial(_send, self._socket)
         # It is another user's, or no longer has a reader, which writing will show.
         with contextlib.suppress(OSError):
             flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

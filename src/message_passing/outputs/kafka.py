@@ -121,7 +121,6 @@ class KafkaOutput(KafkaComponent, NetworkOutput):
             self.wish(), self.client_config, lambda text: self._thread.call(self.report, PeerError(text))
         )
         self._turn = asyncio.Lock()
-        self._ensured: object = None  # the producer for which the topic was found
         self._told = ""
 
     def _producer_config(self) -> dict[str, Any]:
@@ -186,17 +185,17 @@ class KafkaOutput(KafkaComponent, NetworkOutput):
         """
         producer = await self._thread.ready(self.timeout * _PATIENCE)
         async with self._turn:  # those that wait for it go on in the order in which they came
-            if self._ensured is not producer:
+            if not self._thread.has_topic:
                 if not await asyncio.to_thread(self.topics.ensure):
                     raise RetryLater(self.topics.trouble)
-                self._ensured = producer
+                self._thread.has_topic = True
         if batch.prepared is None:
             batch.prepared = ProducedBatch(self._payloads(batch), self.message_bytes)
         publication: ProducedBatch = batch.prepared
         try:
             await publication.publish(self._thread, producer, self.topic)
         except NoTopic as error:
-            self._ensured = None
+            self._thread.has_topic = False
             if isinstance(error, NotInTime):
                 self._thread.renew(producer)
             raise

@@ -10,7 +10,7 @@ from message_passing.network.consumer_window import ConsumerWindow, Received
 from message_passing.network.room import RoomEstimate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
 MESSAGE_FIELD, FRAME_FIELD = "message", "lines"
 """The field of an entry that is one message, and of one that is a frame of them: see `network.packing`."""
@@ -90,24 +90,13 @@ class EntryWindow(ConsumerWindow[StreamEntry]):
         freed: set when there is room again.
     """
 
-    def __init__(
-        self, window: int, window_bytes: int, wake: Callable[[], object], clock: Callable[[], float]
-    ) -> None:
-        """Begin without any; see `ConsumerWindow`.
-
-        Args:
-            window: the most entries.
-            window_bytes: about the most bytes of them.
-            wake: called when there is something to answer.
-            clock: seconds, monotonic.
-        """
-        super().__init__(window, window_bytes, wake)
+    def prepare(self) -> None:
+        """See `ConsumerWindow`."""
         self.done: list[bytes] = []
         self.later: dict[bytes, float] = {}
         self.next_due = math.inf
         self.freed = asyncio.Event()
-        self._clock = clock
-        self._estimate = RoomEstimate(window, window_bytes, least=0.25)
+        self._estimate = RoomEstimate(self._window, self._window_bytes, least=0.25)
 
     def now(self) -> float:
         """The time, in seconds, monotonic."""
