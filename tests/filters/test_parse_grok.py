@@ -158,7 +158,9 @@ def test_fields_and_types() -> None:
         "rest": "x: y z",
     }
     assert "does not match" in parsed("1.2.3.4 get / 1 x", format="grok", pattern=pattern, patterns=own)
-    line = '1.2.3.4 - bob [10/Oct/2000:13:55:36 -0700] "GET /a?b HTTP/1.1" 200 - "-" "Mozilla/5.0 \\"X\\" \\" z"'
+    line = (
+        '1.2.3.4 - bob [10/Oct/2000:13:55:36 -0700] "GET /a?b HTTP/1.1" 200 - "-" "Mozilla/5.0 \\"X\\" \\" z"'
+    )
     found = parsed(line, format="grok", pattern="%{COMBINEDAPACHELOG}")
     assert found["path"] == "/a?b"
     assert found["status"] == 200

@@ -167,7 +167,9 @@ def parse_nginx_error(text: str, zone: tzinfo) -> dict[str, Any]:
             pairs = {}
         pairs[pair[1]], last = pair, pair.end()
     if pairs and last == end:
-        fields |= {name: _unescaped(pair[2].removeprefix('"').removesuffix('"')) for name, pair in pairs.items()}
+        fields |= {
+            name: _unescaped(pair[2].removeprefix('"').removesuffix('"')) for name, pair in pairs.items()
+        }
         fields["message"] = message[: min(pair.start() for pair in pairs.values())] + message[end:]
     return fields | {name: int(fields[name]) for name in ("pid", "tid", "connection") if name in fields}
 
