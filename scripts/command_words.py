@@ -10,6 +10,7 @@ from reference import built_in
 
 from message_passing.cli.command import COMMANDS
 from message_passing.cli.run.bare_words import RUN_WORD
+from message_passing.environment import expand_home
 from message_passing.paths import load_own
 from message_passing.registry import PACKAGES
 
@@ -72,7 +73,7 @@ def _command(name: str) -> Command:
 def _values(action: argparse.Action) -> list[str]:
     if action.choices:
         return list(map(str, action.choices))
-    return [FILES] if getattr(action.type, "__name__", "") == "Path" else []
+    return [FILES] if action.type is expand_home else []
 
 
 def _with_inner(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent.parent / "src" / "message_passing" / "cli"
 
-FILES = ("configfile", "pid_file")
+FILES = tuple(name for name, one in declared(MessagePassing).items() if one.path)
 COMMANDS = commands()
 CHOICES = {"io_priority": "none be rt idle", "completion": " ".join(SHELLS)}
 

@@ -1,13 +1,12 @@
-"""Environment variables in what a user writes: `env:NAME` for a secret, `${NAME}` within a config file's texts."""
+"""The environment in what a user writes: `env:NAME` for secrets, `${NAME}` in a config file's texts, `~` in paths."""
 
 from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from message_passing.errors import OpenError, UserError, did_you_mean
+from message_passing.errors import OpenError, UserError, abbreviate, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 _PREFIX = "env:"
 _REFERENCE = re.compile(r"(?P<escape>\$)?\$\{(?P<name>[A-Za-z_]\w*)", re.ASCII)
 _BRACE = re.compile(r"\$\{|\}")
+_HOME = re.compile(r"~([\w.@+\\-]*\$?)(?=/|\Z)")
 _OPERATORS = ("-", "?", "+", "=")
 """What a shell knows and this does not: `${NAME-x}`, and each after a colon."""
 
@@ -22,14 +22,35 @@ _DEEPEST = 10
 """How many variables may be in one another's defaults."""
 
 
+def expand_home(path: str) -> str:
+    """A path, with the `~` or `~user` that it begins with replaced by that home directory.
+
+    That is tilde expansion as in POSIX (Shell Command Language, 2.6.1), except that a user who does not exist is an
+    error: a shell leaves the text as it is, and a directory of that name would be made where nobody looks. Where no
+    name of a user follows, as in the pattern `~*`, the text stays.
+
+    Raises:
+        OpenError: there is no such user, or this one has no home directory.
+    """
+    if not (found := _HOME.match(path)):
+        return path
+    expanded = os.path.expanduser(path)  # noqa: PTH111 - a Path loses a slash at the end
+    if not expanded.startswith("~"):
+        return expanded
+    wrong = f"there is no user {found[1]!r}: a file whose name begins with ~ is {abbreviate('./' + path)}"
+    if not found[1]:
+        wrong = "HOME is not set, and this user has no home directory: write the path in full"
+    raise OpenError(f"{abbreviate(path)}: {wrong}")
+
+
 def from_environment(given: str) -> str:
-    """What was given, `~` being the home folder, or what the environment variable holds that `env:NAME` names.
+    """What was given, or what the environment variable holds that `env:NAME` names.
 
     Raises:
         OpenError: there is no such variable, or it is empty.
     """
     if not given.startswith(_PREFIX):
-        return str(Path(given).expanduser()) if given.startswith("~") else given
+        return given
     name = given.removeprefix(_PREFIX)
     if not (text := os.environ.get(name, "").strip()):
         raise OpenError(_lacking(name))

@@ -6,6 +6,8 @@ import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
+from message_passing.errors import did_you_mean
+
 if TYPE_CHECKING:
     import msgspec
 
@@ -40,6 +42,33 @@ def type_text_of(hint: Any) -> str:
     if wants_callable(hint):
         return "callable"
     return "any object" if hint is Any else str(getattr(hint, "__name__", hint))
+
+
+def way_out(hint: Any, value: Any) -> str:
+    """What may have been meant by a value of another type, as the end of a sentence; empty if nothing may."""
+    kind = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return _nearest(kind, value) or _as_written(kind, value)
+
+
+def _as_written(kind: Any, value: Any) -> str:
+    """How the same is written as this type, if that may be meant: YAML reads 0640 as 416, and `yes` as true."""
+    if kind is str and isinstance(value, (bool, int, float)):
+        return ": put it in quotes"
+    if get_origin(kind) is list and isinstance(value, str):
+        return ": put it in brackets"
+    if kind in (int, float) and isinstance(value, str) and value[:1].isdigit() and value[-1].isalpha():
+        return ": it is a number without a unit"
+    return ""
+
+
+def _nearest(kind: Any, value: Any) -> str:
+    """The choice that may have been meant, if the type has choices."""
+    given = [value]
+    if get_origin(kind) is list and isinstance(value, list):
+        (kind,), given = get_args(kind), value
+    choices = [choice for choice in get_args(kind) if isinstance(choice, str)]
+    wrong = next((one for one in given if isinstance(one, str) and one not in choices), None)
+    return did_you_mean(wrong, choices) if wrong is not None and choices else ""
 
 
 def _limited(text: str, meta: msgspec.Meta) -> str:

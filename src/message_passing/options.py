@@ -26,9 +26,9 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from message_passing.environment import missing_secret
-from message_passing.errors import Fault, OptionError, abbreviate, did_you_mean, nearest
-from message_passing.option_types import LIMITS, members, type_text_of, wants_callable
+from message_passing.environment import expand_home, missing_secret
+from message_passing.errors import Fault, OptionError, UserError, abbreviate, did_you_mean, nearest
+from message_passing.option_types import LIMITS, members, type_text_of, wants_callable, way_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,6 +50,7 @@ class _Field:
     python_only: bool
     flag_value: str | None
     secret: bool
+    path: bool
     limits: dict[str, Any]
 
 
@@ -65,6 +66,7 @@ class Option:
         default: its value if not given; `REQUIRED` if it must be given.
         flag_value: its value if a command line names it without one; None if it needs a value.
         secret: whether its value may be secret, so that no message shows it.
+        path: whether its value is a path, or a list of paths, in which `~` is a home directory.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Option:
     _factory: Callable[[], Any] | None = field(default=None, repr=False)
     flag_value: str | None = None
     secret: bool = False
+    path: bool = False
 
     @property
     def required(self) -> bool:
@@ -108,6 +111,7 @@ def option(
     python_only: bool = False,
     flag_value: str | None = None,
     secret: bool = False,
+    path: bool = False,
     kw_only: bool = True,  # noqa: ARG001 - type checkers read it, where the option is declared
     **limits: Any,
 ) -> Any:
@@ -120,10 +124,11 @@ def option(
         python_only: it takes a function or object that only Python code can give.
         flag_value: its value if a command line names it without one.
         secret: its value may be secret, or `env:NAME`: no message shows it; in text, the variable must be set.
+        path: it is a path, or a list of paths: `~` and `~user` at its beginning are home directories.
         kw_only: whether the constructor accepts it by name only.
         limits: `ge`, `gt`, `le`, `lt`, `min_length`, `max_length`, `pattern`, as in `msgspec.Meta`.
     """
-    return _Field(default, default_factory, description, python_only, flag_value, secret, limits)
+    return _Field(default, default_factory, description, python_only, flag_value, secret, path, limits)
 
 
 @dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(option,))
@@ -221,34 +226,13 @@ def _convert_into(values: dict[str, Any], one: Option, value: Any, *, from_text:
     """Set the option's value; return what is wrong with it, if anything is."""
     try:
         values[one.name] = convert(one, value)
+    except UserError as error:
+        return f": {error.faults[0].text}"
     except (msgspec.ValidationError, UnicodeError, RecursionError):
         found = f"of type {type(value).__name__}" if one.secret and value else abbreviate(value)
-        return f" must be {one.type_text}, not {found}{_nearest(one, value) or _as_written(one, value)}"
+        return f" must be {one.type_text}, not {found}{way_out(one.type, value)}"
     missing = missing_secret(str(values[one.name])) if from_text and one.secret else ""
     return f": {missing}" if missing else ""
-
-
-def _as_written(one: Option, value: Any) -> str:
-    """How the same is written as this type, if that may be meant: YAML reads 0640 as 416, and `yes` as true."""
-    kind = get_args(one.type)[0] if get_origin(one.type) is Annotated else one.type
-    if kind is str and isinstance(value, (bool, int, float)):
-        return ": put it in quotes"
-    if get_origin(kind) is list and isinstance(value, str):
-        return ": put it in brackets"
-    if kind in (int, float) and isinstance(value, str) and value[:1].isdigit() and value[-1].isalpha():
-        return ": it is a number without a unit"
-    return ""
-
-
-def _nearest(one: Option, value: Any) -> str:
-    """The choice that may have been meant, if the type has choices."""
-    kind = get_args(one.type)[0] if get_origin(one.type) is Annotated else one.type
-    given = [value]
-    if get_origin(kind) is list and isinstance(value, list):
-        (kind,), given = get_args(kind), value
-    choices = [choice for choice in get_args(kind) if isinstance(choice, str)]
-    wrong = next((one for one in given if isinstance(one, str) and one not in choices), None)
-    return did_you_mean(wrong, choices) if wrong is not None and choices else ""
 
 
 def convert(one: Option, value: Any) -> Any:
@@ -256,6 +240,7 @@ def convert(one: Option, value: Any) -> Any:
 
     Raises:
         msgspec.ValidationError: it is not, and cannot sensibly be read as, that type.
+        OpenError: it is a path in the home directory of a user who does not exist.
     """
     if wants_callable(one.type):
         takes = members(one.type)
@@ -268,7 +253,14 @@ def convert(one: Option, value: Any) -> Any:
         raise msgspec.ValidationError("Expected a callable")
     if one.python_only:
         return value
-    return msgspec.convert(value, one.type, strict=False)
+    converted = msgspec.convert(value, one.type, strict=False)
+    if one.path:
+        return (
+            [expand_home(path) for path in converted]
+            if isinstance(converted, list)
+            else expand_home(converted)
+        )
+    return converted
 
 
 def _read(name: str, hint: Any, default: Any) -> Option:
@@ -285,6 +277,7 @@ def _read(name: str, hint: Any, default: Any) -> Option:
         default.default_factory,
         default.flag_value,
         default.secret,
+        default.path,
     )
 
 

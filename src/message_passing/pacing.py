@@ -150,23 +150,27 @@ class Pace:
         self,
         keeps: Callable[[Any], object],
         items: list[Any],
-        hand_on: Callable[[int, list[object], int], None],
+        chosen: list[object],
+        hand_on: Callable[[int, list[object], int, range], None],
     ) -> None:
         """Call `keeps` with each item, and pass on what it returned. What fails, or was not begun, is a number.
 
         Args:
             keeps: may raise.
             items: the batch.
-            hand_on: receives the number of the first item of a piece, what `keeps` returned for each of the piece
-                (False if it raised), and for how many it has not raised.
+            chosen: an empty list for what `keeps` returns, of the present piece: False if it raised.
+            hand_on: receives the number of the first item of a piece, what `keeps` returned for each of the piece,
+                for how many it has not raised, and the numbers of those not begun yet.
         """
         component = self._component
         stop, count, done, began = component.stop_request, len(items), 0, monotonic()
         stride = LONG_STRIDE if self._quick >= _TRUSTED else 1
-        chosen: list[object] = []
+        outer = stop.emptied  # of a call within which this one is: `keeps` may pass messages on itself
         first, failed, due = 0, 0, began + SLICE
         while done < count and self.work_left > 0:
             stop.emptied = rest = items[done : done + stride]
+            if stop.asked:  # perhaps just before that
+                del rest[1:]
             try:
                 chosen.extend(map(keeps, rest))
             except Exception as error:  # noqa: BLE001 - any failure has one route
@@ -178,13 +182,13 @@ class Pace:
             if began >= due and done < count:
                 ready = chosen[:]
                 chosen.clear()
-                hand_on(first, ready, len(ready) - failed)
+                hand_on(first, ready, len(ready) - failed, range(done, count))
                 first, failed, began = done, 0, monotonic()
                 due = began + SLICE
-        stop.emptied = None
+        stop.resume(outer)
         if done < count:
             component.drop(range(done, count), NOT_STARTED)
-        hand_on(first, chosen, len(chosen) - failed)
+        hand_on(first, chosen, len(chosen) - failed, range(0))
 
     def _strode(self, began: float, stride: int, done: int) -> tuple[float, int]:
         """Record how long so many messages took; return when that was, and how many to handle until the next time."""

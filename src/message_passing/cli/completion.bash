@@ -57,9 +57,9 @@ _message_passing() {
         'doctor __node') words='' ;;
         'doctor __token') words='' ;;
         'doctor __timeout') words='' ;;
-        'doctor __curve_secret_key') words='' ;;
-        'doctor __curve_server_key') words='' ;;
-        'doctor __curve_allowed_keys') words='' ;;
+        'doctor __curve_secret_key') words='FILE' ;;
+        'doctor __curve_server_key') words='FILE' ;;
+        'doctor __curve_allowed_keys') words='FILE' ;;
         'doctor __plain_username') words='' ;;
         'doctor __plain_password') words='' ;;
         'graph __format') words='text mermaid svg' ;;
@@ -74,11 +74,11 @@ _message_passing() {
         'replay __socket_type') words='DEALER PUSH' ;;
         'replay __rate') words='' ;;
         'replay __reason') words='' ;;
-        'replay __resume') words='' ;;
+        'replay __resume') words='FILE' ;;
         'replay __timeout') words='' ;;
-        'replay __curve_secret_key') words='' ;;
-        'replay __curve_server_key') words='' ;;
-        'replay __curve_allowed_keys') words='' ;;
+        'replay __curve_secret_key') words='FILE' ;;
+        'replay __curve_server_key') words='FILE' ;;
+        'replay __curve_allowed_keys') words='FILE' ;;
         'replay __plain_username') words='' ;;
         'replay __plain_password') words='' ;;
         'send __connect') words='' ;;
@@ -89,9 +89,9 @@ _message_passing() {
         'send __tag') words='' ;;
         'send __timeout') words='' ;;
         'send __linger') words='' ;;
-        'send __curve_secret_key') words='' ;;
-        'send __curve_server_key') words='' ;;
-        'send __curve_allowed_keys') words='' ;;
+        'send __curve_secret_key') words='FILE' ;;
+        'send __curve_server_key') words='FILE' ;;
+        'send __curve_allowed_keys') words='FILE' ;;
         'send __plain_username') words='' ;;
         'send __plain_password') words='' ;;
         'tail __level') words='' ;;
@@ -106,9 +106,9 @@ _message_passing() {
         'tail __at') words='' ;;
         'tail __token') words='' ;;
         'tail __subscribe') words='' ;;
-        'tail __curve_secret_key') words='' ;;
-        'tail __curve_server_key') words='' ;;
-        'tail __curve_allowed_keys') words='' ;;
+        'tail __curve_secret_key') words='FILE' ;;
+        'tail __curve_server_key') words='FILE' ;;
+        'tail __curve_allowed_keys') words='FILE' ;;
         'tail __plain_username') words='' ;;
         'tail __plain_password') words='' ;;
         'top __token') words='' ;;
@@ -129,7 +129,7 @@ _message_passing() {
         *" __user")
             while read -r word; do COMPREPLY+=("$word"); done < <(compgen -u -- "$current")
             return ;;
-        *' __configfile'|*' __pid_file')
+        *' __pid_file'|*' __control'|*' __state_dir'|*' __configfile')
             _message_passing_files "$current"
             return ;;
         *_options) return ;;

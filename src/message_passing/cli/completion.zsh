@@ -35,11 +35,11 @@ _message_passing() {
         {--pid_file,--pid-file}'[File to write the process id to.]:file:_files'
         --user'[User to become, once privileged sockets are open.]:user:_users'
         {--io_priority,--io-priority}'[Input/output scheduling class.]:io_priority:_message_passing_io_priority'
-        --control'[Unix socket to serve `top`, `tail` and `doctor` on.]'
+        --control'[Unix socket to serve `top`, `tail` and `doctor` on.]:file:_files'
         --http'[HOSTPORT to serve the monitoring page and metrics on.]'
         {--http_token,--http-token}'[Token that clients of --http must present, or envNAME.]'
         --name'[Its name in `top`, on the page and in `ps`.]'
-        {--state_dir,--state-dir}'[Directory of the ledger of losses. With --control or --http, there is always a ledger.]'
+        {--state_dir,--state-dir}'[Directory of the ledger of losses. With --control or --http, there is always a ledger.]:file:_files'
         {--ledger_days,--ledger-days}'[Days for which losses are kept.]'
         {--ledger_bytes,--ledger-bytes}'[Maximum size of the ledger in bytes; the oldest losses are removed first.]'
         --configfile'[JSON, TOML or YAML file with these options, or a directory of such; may be repeated.]:file:_files'
@@ -59,17 +59,17 @@ _message_passing() {
         check) shift words; (( CURRENT-- )); _arguments '--json' '--connect' '--timeout:value: ' $running '*:word:_files' ;;
         create) shift words; (( CURRENT-- )); _arguments '--help' '--format:value:(toml yaml json)' '*:word:(Aggregate All Bzip2 Callback Crypt\:\:CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO\:\:Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis\:\:Streams Regexp Remove Rename Retry Route Sample Script Set Socket\:\:UDP Stamp STDERR STDIN STDOUT T Template Test Throttle ToLogstash Where ZeroMQ Zstd)' ;;
         describe) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word:(Aggregate All Bzip2 Callback Crypt\:\:CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO\:\:Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis\:\:Streams Regexp Remove Rename Retry Route Sample Script Set Socket\:\:UDP Stamp STDERR STDIN STDOUT T Template Test Throttle ToLogstash Where ZeroMQ Zstd)' ;;
-        doctor) shift words; (( CURRENT-- )); _arguments '--help' '--options:value: ' '--socket-type:value:(PUB PUSH DEALER ROUTER)' '--node:value: ' '--token:value: ' '--no-canary' '--timeout:value: ' '--json' '--curve-secret-key:value: ' '--curve-server-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
+        doctor) shift words; (( CURRENT-- )); _arguments '--help' '--options:value: ' '--socket-type:value:(PUB PUSH DEALER ROUTER)' '--node:value: ' '--token:value: ' '--no-canary' '--timeout:value: ' '--json' '--curve-secret-key:value:_files' '--curve-server-key:value:_files' '--curve-allowed-keys:value:_files' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
         graph) shift words; (( CURRENT-- )); _arguments '--format:value:(text mermaid svg)' $running '*:word:_files' ;;
         keys) shift words; (( CURRENT-- )); _arguments '--help' '--folder:value:_files' '--json' '*:word:(new allow list revoke)' ;;
         list) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word:(inputs decoders filters encoders outputs)' ;;
         losses) shift words; (( CURRENT-- )); _arguments '--help' '--since:value: ' '--until:value: ' '--node:value: ' '--token:value: ' '--json' '*:word: ' ;;
-        replay) shift words; (( CURRENT-- )); _arguments '--help' '--to:value: ' '--config:value: ' '--at:value: ' '--socket-type:value:(DEALER PUSH)' '--rate:value: ' '--reason:value: ' '--resume:value: ' '--timeout:value: ' '--curve-secret-key:value: ' '--curve-server-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
+        replay) shift words; (( CURRENT-- )); _arguments '--help' '--to:value: ' '--config:value: ' '--at:value: ' '--socket-type:value:(DEALER PUSH)' '--rate:value: ' '--reason:value: ' '--resume:value:_files' '--timeout:value: ' '--curve-secret-key:value:_files' '--curve-server-key:value:_files' '--curve-allowed-keys:value:_files' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
         run) shift words; (( CURRENT-- )); _arguments $running '*:word:_files' ;;
         schema) shift words; (( CURRENT-- )); _arguments '--help' '*:word: ' ;;
-        send) shift words; (( CURRENT-- )); _arguments '--help' '--connect:value: ' '--bind:value: ' '--socket-type:value:(PUB PUSH)' '--level:value: ' '--field:value: ' '--json' '--tag:value: ' '--timeout:value: ' '--linger:value: ' '--curve-secret-key:value: ' '--curve-server-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
+        send) shift words; (( CURRENT-- )); _arguments '--help' '--connect:value: ' '--bind:value: ' '--socket-type:value:(PUB PUSH)' '--level:value: ' '--field:value: ' '--json' '--tag:value: ' '--timeout:value: ' '--linger:value: ' '--curve-secret-key:value:_files' '--curve-server-key:value:_files' '--curve-allowed-keys:value:_files' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
         spool) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word: ' ;;
-        tail) shift words; (( CURRENT-- )); _arguments '--help' '--level:value: ' '--field:value: ' '--search:value: ' '--where:value: ' '--follow-sender:value: ' '--format:value: ' '--json' '--color:value:(auto always never)' '--colour:value:(auto always never)' '--count:value: ' '--at:value: ' '--token:value: ' '--bind' '--subscribe:value: ' '--curve-secret-key:value: ' '--curve-server-key:value: ' '--curve-allowed-keys:value: ' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
+        tail) shift words; (( CURRENT-- )); _arguments '--help' '--level:value: ' '--field:value: ' '--search:value: ' '--where:value: ' '--follow-sender:value: ' '--format:value: ' '--json' '--color:value:(auto always never)' '--colour:value:(auto always never)' '--count:value: ' '--at:value: ' '--token:value: ' '--bind' '--subscribe:value: ' '--curve-secret-key:value:_files' '--curve-server-key:value:_files' '--curve-allowed-keys:value:_files' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
         test) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word:_files' ;;
         top) shift words; (( CURRENT-- )); _arguments '--help' '--token:value: ' '--interval:value: ' '--sort:value:(lost idle received name)' '--where:value: ' '--once' '--json' '*:word: ' ;;
         trace) shift words; (( CURRENT-- )); _arguments '--help' '--at:value: ' '--json' '*:word: ' ;;

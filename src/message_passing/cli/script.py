@@ -67,7 +67,9 @@ class Script:
     quiet: bool = option(
         default=False, description="Report only problems: no signs of life, no totals at the end."
     )
-    pid_file: str = option(default="", min_length=1, description="File to write the process id to.")
+    pid_file: str = option(
+        path=True, default="", min_length=1, description="File to write the process id to."
+    )
     user: str = option(
         default="", min_length=1, description="User to become, once privileged sockets are open."
     )
@@ -75,6 +77,7 @@ class Script:
         default=None, description="Input/output scheduling class."
     )
     control: str = option(
+        path=True,
         default="",
         min_length=1,
         flag_value="default",
@@ -93,6 +96,7 @@ class Script:
         default="", min_length=1, max_length=100, description="Its name in `top`, on the page and in `ps`."
     )
     state_dir: str = option(
+        path=True,
         default="",
         min_length=1,
         description="Directory of the ledger of losses. With --control or --http, there is always a ledger.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from message_passing.environment import expand_home
 from message_passing.errors import OpenError, UserError
 from message_passing.options import declared
 from message_passing.zeromq.connection_options import ConnectionOptions
@@ -32,7 +33,9 @@ def add_security(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("encryption and identity")
     known = declared(ConnectionOptions)
     for name, value in _VALUES.items():
-        group.add_argument(f"--{name.replace('_', '-')}", metavar=value, help=known[name].description)
+        read = expand_home if known[name].path else str
+        flag = f"--{name.replace('_', '-')}"
+        group.add_argument(flag, type=read, metavar=value, help=known[name].description)
 
 
 def joined(words: Sequence[str]) -> list[str]:

@@ -37,7 +37,7 @@ from message_passing.conditions.operations import (
     negative,
     spelled_level,
 )
-from message_passing.conditions.parsing import FOREIGN_CALLS, ConditionText
+from message_passing.conditions.parsing import FOREIGN_CALLS, ConditionText, first_name, last_name, names_only
 from message_passing.conditions.patterns import searcher
 from message_passing.errors import did_you_mean
 from message_passing.message_fields import LEVELS, NAMES, SPELLED
@@ -296,6 +296,8 @@ class Translation:
             self._text.refuse(
                 node, f"this operator is not part of a condition: allowed are {' '.join(CALCULATE)}"
             )
+        if sign == "-":
+            self._no_hyphen(node)
         name = self._name("_calculate", CALCULATE[sign])
         return f"{name}({self._write(node.left)}, {self._write(node.right)})"
 
@@ -392,7 +394,9 @@ class Translation:
             return f"_spelled({value})"
         self.reads.add(LEVEL)
         # One that a filter wrote anew may have any level: a KeyError, after which each is asked by itself (`choose`).
-        return "(NUMBERS[d.level] if d.level_number is UNSET else _level(d))" if self._spelled else "_level(d)"
+        return (
+            "(NUMBERS[d.level] if d.level_number is UNSET else _level(d))" if self._spelled else "_level(d)"
+        )
 
     def _check_level(self, node: ast.AST, *, ordered: bool) -> None:
         """Refuse what looks like a level that a level is compared with, and is none."""
@@ -409,22 +413,31 @@ class Translation:
             self._text.refuse(node, f"there is no level {node.value[:50]!r}{hint}")
 
     def _no_difference(self, node: ast.AST) -> None:
-        """Refuse `user-agent` where a text is meant."""
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and self._names_only(node):
+        """Refuse `user - agent` and `example.org/name` where a text is meant: numbers are no texts."""
+        if isinstance(node, ast.BinOp) and names_only(node):
+            does = "subtracts" if isinstance(node.op, ast.Sub) else "divides"
             name = ast.unparse(node).replace(" ", "")[:50]
-            self._text.refuse(node, f'this subtracts; the field of that name is {ALL_FIELDS}["{name}"]')
+            self._text.refuse(node, f'this {does}; the field of that name is {ALL_FIELDS}["{name}"]')
 
-    def _names_only(self, node: ast.expr) -> bool:
-        """Whether it is a difference of nothing but names, such as `x-request-id`."""
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
-            return self._names_only(node.left) and self._names_only(node.right)
-        return isinstance(node, (ast.Name, ast.Attribute))
+    def _no_hyphen(self, node: ast.BinOp) -> None:
+        """Refuse `http-status >= 500`: without spaces it may be one name, and two fields that a message has not."""
+        before, after = last_name(node.left), first_name(node.right)
+        if not (before and after) or self._text.between(node.left, node.right) != "-":
+            return
+        left: ast.expr = node.left
+        while isinstance(left, ast.BinOp) and self._text.between(left.left, left.right) == "-":
+            left = left.left
+        if names_only(node.left) and not isinstance(left, ast.BinOp):
+            before = node.left
+        name = f"{ast.unparse(before)}-{ast.unparse(after)}".replace(" ", "")[:50]
+        meant = f"did you mean the field {ALL_FIELDS}[{name!r}]? A difference has spaces around its minus"
+        self._text.refuse(before, f"this subtracts; {meant}")
 
     def _no_false_list(self, left: ast.expr, right: ast.Constant) -> None:
         """Refuse `host in ("web")`, which looks into a text, where a list is meant; and `host in 5`."""
         if not isinstance(right.value, str):
             self._text.refuse(right, "`in` takes a field, a text, or a list as in (200, 404)")
-        if self._text.stands_in_parentheses(right, left):
+        if "(" in self._text.between(left, right):
             self._text.refuse(right, f"this is a text, and not a list: write ({right.value[:50]!r},)")
 
     # Calls

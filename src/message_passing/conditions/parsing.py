@@ -95,17 +95,50 @@ class ConditionText:
     def _fault(self, text: str, line: int, column: int) -> Fault:
         return Fault(text, "", (line if "\n" in self.text else 0, max(column, 1)))
 
-    def stands_in_parentheses(self, node: ast.expr, after: ast.expr) -> bool:
-        """Whether parentheses begin between a part and the one that follows it."""
+    def between(self, after: ast.expr, node: ast.expr) -> str:
+        """What stands between a part and the one that follows it."""
         lines = f"({self.text}".split("\n")
         begin, end = (after.end_lineno or 1, after.end_col_offset or 0), (node.lineno, node.col_offset)
         between = [line.encode() for line in lines[begin[0] - 1 : end[0]]]
         between[-1] = between[-1][: end[1]]
         between[0] = between[0][begin[1] :]
-        return b"(" in b"".join(between)
+        return b"\n".join(between).decode()
 
     def refuse(self, node: ast.AST, text: str) -> NoReturn:
         """Raise an error that says what is wrong with a part, and where it stands."""
         line, offset = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
         before = f"({self.text}".split("\n")[line - 1].encode()[:offset].decode(errors="replace")
         raise OptionError(self._fault(text, line, len(before) + (line != 1)))
+
+
+_MOST_PARTS = 20
+"""The most parts of a name that was meant to have hyphens, or slashes."""
+
+
+def names_only(node: ast.AST) -> bool:
+    """Whether it is a difference or quotient of nothing but names, such as `x-request-id` or `kubernetes.io/name`."""
+    for _ in range(_MOST_PARTS):
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            return True
+        if not isinstance(node, ast.BinOp) or not isinstance(node.op, (ast.Sub, ast.Div)):
+            return False
+        if not isinstance(node.right, (ast.Name, ast.Attribute)):
+            return False
+        node = node.left
+    return False
+
+
+def last_name(node: ast.AST) -> ast.expr | None:
+    """The name that an expression ends with, if it does."""
+    while isinstance(node, (ast.BinOp, ast.UnaryOp)):
+        node = node.right if isinstance(node, ast.BinOp) else node.operand
+    return node if isinstance(node, (ast.Name, ast.Attribute)) else None
+
+
+def first_name(node: ast.AST) -> ast.expr | None:
+    """The name that an expression begins with, if it does: of `host.lower()`, it is `host`."""
+    while isinstance(node, ast.BinOp) or (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ):
+        node = node.left if isinstance(node, ast.BinOp) else node.func.value  # type: ignore[attr-defined]
+    return node if isinstance(node, (ast.Name, ast.Attribute)) else None

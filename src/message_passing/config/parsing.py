@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from message_passing.config.quoting import lost_pair, lost_quotes
 from message_passing.config.variables import expand_variables
+from message_passing.environment import expand_home
 from message_passing.errors import ConfigError, Fault, SourceLocation, UserError, abbreviate, needs_extra
 from message_passing.secure_files import read_file
 
@@ -77,7 +78,7 @@ def options_from_text(texts: Iterable[str]) -> dict[str, Any]:
 def _options_from_word(text: str) -> Mapping[str, Any]:
     stripped = text.strip()
     if stripped.startswith("@"):
-        values, unset = expand_variables(load_file(stripped[1:]), stripped[1:])
+        values, unset = expand_variables(load_file(name := expand_home(stripped[1:])), name)
         if unset:
             raise ConfigError(*unset)
         return values

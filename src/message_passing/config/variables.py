@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from message_passing.declaration import UnreadText
-from message_passing.environment import expand
+from message_passing.environment import expand, expand_home
 from message_passing.errors import ConfigError, Fault, OpenError, SourceLocation, child_location
 from message_passing.secure_files import in_shell, read_file
 
@@ -81,7 +80,7 @@ def _file_value(path: str, warnings: list[str]) -> str:
     Raises:
         OpenError: it cannot be read, is empty, too large or no text, or everybody may change it.
     """
-    path = str(Path(path).expanduser()) if path.startswith("~") else path
+    path = expand_home(path)
     try:
         content, found = read_file(path, "file", limit=LARGEST_FILE_VALUE)
     except OSError as error:

@@ -19,6 +19,7 @@ from message_passing.console.bounded_socket import BoundedSocket, TooLargeError
 from message_passing.console.runtime_dir import SUFFIX, control_path, folder, is_ours
 from message_passing.console.schema import decode_answer
 from message_passing.console.stream import LARGEST_ANSWER, QUOTED, Stream
+from message_passing.environment import expand_home
 from message_passing.errors import OpenError
 from message_passing.escaping import one_line
 
@@ -57,7 +58,7 @@ class NodeClient:
                 "is a ZeroMQ endpoint" if target.startswith(("tcp:", "ipc:", "inproc:")) else "is not a node"
             )
             raise OpenError(f"{target!r} {what}: a running node is {_EXAMPLE}")
-        self.path = control_path(self._pid) if self._pid is not None else Path(target).expanduser()
+        self.path = control_path(self._pid) if self._pid is not None else Path(expand_home(target))
 
     def __str__(self) -> str:
         return self.target

@@ -63,7 +63,7 @@ continent latitude longitude timezone asn organization`, as far as it has them; 
         default="",
         description="The field whose value is looked up. Default: `client` for `geoip`, `agent` for `user_agent`.",
     )
-    file: str = option(default="", description="The table or database.")
+    file: str = option(path=True, default="", description="The table or database.")
     column: str = option(
         default="", description="The table's column that holds the keys. Default: the first one."
     )

@@ -51,6 +51,7 @@ class RegexpFilter(Filter):
         default=":default", description="Name of a format in the regexfile, or a format: `%date %status`."
     )
     regexfile: str = option(
+        path=True,
         default="/etc/message-passing/regexfile",
         description="Path of the regexfile, which is read once, when the chain starts.",
         min_length=1,

@@ -96,10 +96,12 @@ class FileTailInput(LineInput):
     example = MappingProxyType({"filename": "/var/log/*.log", "exclude": ["*debug*"]})
 
     filename: str | list[str] = option(
+        path=True,
         description="Path of the file to follow, a pattern (`*`, `?`, `[a-z]`, `**` for any folders), or a list of "
         "these. A file that is named need not exist yet.",
     )
     exclude: list[str] = option(
+        path=True,
         default_factory=list,
         description="Patterns of files that a pattern in `filename` is not to find: of a path, or of a file's name.",
     )
@@ -110,6 +112,7 @@ class FileTailInput(LineInput):
         "the beginning.",
     )
     position_file: str = option(
+        path=True,
         default="",
         min_length=1,
         description="Path of a file that keeps the positions, moved when what was read is settled. `start` counts "

@@ -43,6 +43,7 @@ class StdinInput(LineInput):
     """The file descriptor to read; a subclass may set another."""
 
     position_file: str = option(
+        path=True,
         default="",
         min_length=1,
         description="Path of a file that keeps the position, moved when what was read is settled; standard input"

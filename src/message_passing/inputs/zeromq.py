@@ -77,6 +77,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
         description="With ROUTER and DEALER: frames of about 64 KiB of one sender that may be unacknowledged.",
     )
     state_file: str = option(
+        path=True,
         default="",
         min_length=1,
         description="With ROUTER and DEALER: path of a file that keeps, from one run to the next, which frames have"
@@ -220,6 +221,11 @@ class ZeroMQInput(ZeroMQComponent, Input):
         finally:
             self._receiver.on_ready(lambda: None)
             loop.remove_reader(self._receiver.file_descriptor)
+
+    async def background(self) -> None:
+        """Acknowledge what is settled, until all components have been flushed; then let senders read that."""
+        if self._acknowledged:
+            await self._acknowledged.keep_alive(self.linger / 1000)
 
     def stopped(self) -> None:
         """Disconnect the senders in order, and emit everything they have sent, which exists nowhere else."""

@@ -41,9 +41,14 @@ class JetStreamComponent(EngineComponent):
     user: str = option(default="", min_length=1, description="User name.")
     token: str = option(secret=True, default="", min_length=1, description="A token, or `env:NAME`.")
     credentials_file: str = option(
-        default="", min_length=1, description="Credentials file (`.creds`), with a user's JWT and seed."
+        path=True,
+        default="",
+        min_length=1,
+        description="Credentials file (`.creds`), with a user's JWT and seed.",
     )
-    nkey_file: str = option(default="", min_length=1, description="File with the seed of a user's NKey.")
+    nkey_file: str = option(
+        path=True, default="", min_length=1, description="File with the seed of a user's NKey."
+    )
     tls_hostname: str = option(
         default="",
         min_length=1,

@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from message_passing.environment import expand_home
 from message_passing.errors import Fault, OpenError
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def default_state_dir() -> Path:
-    """The directory given by the system or the user's environment; it need not exist."""
+    """The directory given by the system or the user's environment; it need not exist.
+
+    Raises:
+        OpenError: nobody knows the user's home directory.
+    """
     if given := os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
         return Path(given)
     home = os.environ.get("XDG_STATE_HOME", "")
@@ -33,7 +38,7 @@ def default_state_dir() -> Path:
         return Path(home) / "message-passing"
     if os.geteuid() == 0:
         return Path("/var/lib/message-passing")
-    return Path("~/.local/state/message-passing").expanduser()
+    return Path(expand_home("~/.local/state/message-passing"))
 
 
 def ensure_state_dir(path: Path, *, owner: tuple[int, int] | None = None, place: str = "") -> Path:

@@ -84,6 +84,7 @@ class HandlerDeclaration(AcknowledgedOptions, ConnectionOptions):
         "may disconnect its sender, and is counted as `too big`.",
     )
     spool: str = option(
+        path=True,
         default="",
         description="With DEALER: a directory in which every record is on disk before it is sent, until it is "
         "acknowledged. Each process that logs has its own spool in it, and also sends what ended ones have left.",

@@ -31,14 +31,17 @@ class EngineComponent(Component):
         secret=True, default="", min_length=1, description="The user's password, or `env:NAME`."
     )
     tls_ca: str = option(
+        path=True,
         default="",
         min_length=1,
         description="File with the certificates of authorities that are trusted to sign the server's "
         "(PEM). Default: the system's. With this, or `tls_cert`, nothing is sent unencrypted.",
     )
-    tls_cert: str = option(default="", min_length=1, description="File with this client's certificate (PEM).")
+    tls_cert: str = option(
+        path=True, default="", min_length=1, description="File with this client's certificate (PEM)."
+    )
     tls_key: str = option(
-        default="", min_length=1, description="File with its private key. Default: in `tls_cert`."
+        path=True, default="", min_length=1, description="File with its private key. Default: in `tls_cert`."
     )
     connect_timeout: float = option(
         default=5.0, gt=0, description="Seconds that connecting to a server may take."
@@ -59,7 +62,7 @@ class EngineComponent(Component):
         Raises:
             OpenError: a file cannot be read.
         """
-        paths = {name: str(Path(given).expanduser()) for name in names if (given := getattr(self, name))}
+        paths = {name: given for name in names if (given := getattr(self, name))}
         for name, path in paths.items():
             try:
                 Path(path).read_bytes()

@@ -100,6 +100,7 @@ class FileOutput(DescriptorOutput):
     example = MappingProxyType({"filename": "messages.log"})
 
     filename: str = option(
+        path=True,
         description="Path of the file to write. It may contain fields of the message, `logs/{host}.log`, and its "
         "time, `{time:%Y-%m-%d}`; `{{` and `}}` are single braces.",
         min_length=1,

@@ -66,7 +66,7 @@ class AllowedKeys:
             folder: its path, or `*` for any key at all.
             most: the most files it may have.
         """
-        self.folder = os.path.expanduser(folder)  # noqa: PTH111 - `*` is no path
+        self.folder = folder
         self.problems: list[str] = []
         """The first few problems of the folder or its files as of the last read, as sentences."""
         self._most = most

@@ -55,6 +55,7 @@ class ConnectionOptions(Declared):
         description="How long closing may take to send the queue, in milliseconds. 0 discards it.",
     )
     curve_secret_key: str = option(
+        path=True,
         secret=True,
         default="",
         min_length=1,
@@ -62,6 +63,7 @@ class ConnectionOptions(Declared):
         "NAME`, the key itself, or `env:NAME` for an environment variable with either.",
     )
     curve_server_key: str = option(
+        path=True,
         secret=True,
         default="",
         min_length=1,
@@ -69,6 +71,7 @@ class ConnectionOptions(Declared):
         "everything is encrypted, and nothing is sent to any other peer.",
     )
     curve_allowed_keys: str = option(
+        path=True,
         default="",
         min_length=1,
         description="Directory with the public keys of authorized peers; this side is then the server: "
@@ -97,6 +100,7 @@ class ConnectionOptions(Declared):
         secret=True, default="", min_length=1, description="The password, or `env:NAME`."
     )
     plain_passwords: str = option(
+        path=True,
         default="",
         min_length=1,
         description="Password file, with `name:password` on each line: users who may connect with PLAIN.",

@@ -16,7 +16,7 @@ import zmq
 from zmq.utils import z85
 
 from message_passing import secure_files
-from message_passing.environment import from_environment
+from message_passing.environment import expand_home, from_environment
 from message_passing.errors import Fault, OpenError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def public_key(given: str) -> bytes:
     Raises:
         OpenError: there is none, or users other than root and us may change its file, and thus whom we trust.
     """
-    text = from_environment(given)
+    text = expand_home(from_environment(given))
     return text.encode() if is_key(text) else _from_file(text, "public-key", guarded=True)
 
 
@@ -63,7 +63,7 @@ def copied_key(given: str) -> bytes:
     Raises:
         OpenError: there is none.
     """
-    text = from_environment(given)
+    text = expand_home(from_environment(given))
     return text.encode() if is_key(text) else _from_file(text, "public-key")
 
 
@@ -73,7 +73,7 @@ def secret_key(given: str) -> bytes:
     Raises:
         OpenError: there is none, or its file can be read by others.
     """
-    text = from_environment(given)
+    text = expand_home(from_environment(given))
     return text.encode() if is_key(text) else _from_file(text, "secret-key", guarded=True)
 
 

@@ -32,7 +32,7 @@ class Passwords:
 
     def __init__(self, path: str) -> None:
         """Set the file."""
-        self.path = str(Path(path).expanduser())
+        self.path = path
         self.problems: list[str] = []
         """Why not all users in it, or none, are admitted, as sentences."""
         self._secret = secrets.token_bytes(32)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from message_passing.cli.command import Command, CommandParser
 from message_passing.cli.terminal import print_out
+from message_passing.environment import expand_home
 from message_passing.errors import OpenError, did_you_mean
 from message_passing.escaping import escape_control
 from message_passing.zeromq.allowed_keys import AllowedKeys
@@ -61,7 +62,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
     new = commands.add_parser("new", help="generate a key pair, in two files")
     new.add_argument("name", metavar="NAME", help="its owner: the name of a host or a program")
-    new.add_argument("--folder", type=Path, default=keys, help=f"where to (default {keys})")
+    new.add_argument("--folder", type=expand_home, default=keys, help=f"where to (default {keys})")
     new.set_defaults(run=_new)
 
     allow = commands.add_parser("allow", help="authorize a client's public key on a server")
@@ -80,17 +81,16 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     revoke.set_defaults(run=_revoke)
     for command in (allow, listing, revoke):
         command.add_argument(
-            "--folder", type=Path, default=allowed, help=f"the directory (default {allowed})"
+            "--folder", type=expand_home, default=allowed, help=f"the directory (default {allowed})"
         )
 
 
-def _folder(name: str) -> Path:
-    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(home).expanduser() / "message-passing" / name
+def _folder(name: str) -> str:
+    return f"{os.environ.get('XDG_CONFIG_HOME') or '~/.config'}/message-passing/{name}"
 
 
 def _new(given: argparse.Namespace) -> str:
-    path, public = write_pair(given.folder, given.name)
+    path, public = write_pair(Path(given.folder), given.name)
     return (
         f"secret key: {path} (keep it private)\n"
         f"public key: {public.decode()}\n"
@@ -106,17 +106,17 @@ def _allow(given: argparse.Namespace) -> str:
             "that is a secret key, which must stay private: give the public one, whose name ends in .key"
         )
     key = copied_key(text)
-    allowed = AllowedKeys(str(given.folder))
+    allowed = AllowedKeys(given.folder)
     if os.path.lexists(given.folder):
         allowed.check()
     if other := allowed.all().get(key.decode()):
         raise OpenError(f"this key is allowed already, as {other!r}")
-    write_public(given.folder / f"{given.name}{PUBLIC}", key)
+    write_public(Path(given.folder) / f"{given.name}{PUBLIC}", key)
     return f"allowed {given.name} in {given.folder}\n"
 
 
 def _list(given: argparse.Namespace) -> str:
-    keys = AllowedKeys(str(given.folder))
+    keys = AllowedKeys(given.folder)
     keys.check()
     names = keys.by_name()
     for problem in keys.problems:
@@ -129,20 +129,20 @@ def _list(given: argparse.Namespace) -> str:
 def _revoke(given: argparse.Namespace) -> str:
     """Remove a file of the directory, of any type: only names that are in it can be given."""
     name = f"{given.name}{PUBLIC}"
-    keys = AllowedKeys(str(given.folder))
+    keys = AllowedKeys(given.folder)
     try:
         known = os.listdir(given.folder)  # noqa: PTH208 - the names alone
     except OSError as error:
-        raise OpenError(f"cannot read the folder {str(given.folder)!r}: {error.strerror}") from error
+        raise OpenError(f"cannot read the folder {given.folder!r}: {error.strerror}") from error
     if name not in known:
         hint = did_you_mean(given.name, [one.removesuffix(PUBLIC) for one in known if one.endswith(PUBLIC)])
         raise OpenError(f"there is no key {given.name!r} in {given.folder}{hint}")
     key = keys.by_name().get(given.name, "")
     try:
-        (given.folder / name).unlink()
+        Path(given.folder, name).unlink()
     except OSError as error:
-        raise OpenError(f"cannot remove {str(given.folder / name)!r}: {error.strerror}") from error
-    left = AllowedKeys(str(given.folder)).all().get(key, "")
+        raise OpenError(f"cannot remove {str(Path(given.folder, name))!r}: {error.strerror}") from error
+    left = AllowedKeys(given.folder).all().get(key, "")
     more = f"; the same key is still allowed as {left!r}: revoke that too" if left else ""
     return f"revoked {given.name} in {given.folder}{more}\n"
 

@@ -13,7 +13,7 @@ from message_passing.cli.formatting import span
 from message_passing.cli.terminal import print_out
 from message_passing.clock import iso_time
 from message_passing.console.client import NodeClient, process_exists
-from message_passing.environment import from_environment
+from message_passing.environment import expand_home, from_environment
 from message_passing.errors import Fault, OpenError, OptionError
 from message_passing.escaping import ascii_json, escape_control
 from message_passing.ledger.period import Period, local, period
@@ -44,6 +44,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target",
         nargs="?",
+        type=expand_home,
         default="",
         metavar="FILE|NODE",
         help="a ledger, or its directory; or a running node: process ID, control socket, or http://host:port "

@@ -15,6 +15,7 @@ from message_passing.cli.replay_sources import Lines, SpooledMessages
 from message_passing.cli.replaying import Position, ReplayInput
 from message_passing.cli.run.run_command import check_file
 from message_passing.cli.security_options import add_security, joined, security_from, security_options
+from message_passing.environment import expand_home
 from message_passing.errors import Fault, OpenError
 from message_passing.event_loop import obey_signals
 from message_passing.graph import close_all, open_all, topological_order, with_parts
@@ -49,7 +50,10 @@ After an interruption a message may arrive twice: replaying resumes after the la
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "file", metavar="FILE", help="what to send: a file, or the directory of a spool; - for standard input"
+        "file",
+        type=expand_home,
+        metavar="FILE",
+        help="what to send: a file, or the directory of a spool; - for standard input",
     )
     side = parser.add_mutually_exclusive_group(required=True)
     side.add_argument("--to", metavar="ENDPOINT", help="the receiver: tcp://host:port")
@@ -66,7 +70,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--reason", default="", metavar="TEXT", help="only dead letters whose reason contains TEXT"
     )
     parser.add_argument(
-        "--resume", default="", metavar="POSITION", help="file that stores the position reached"
+        "--resume",
+        type=expand_home,
+        default="",
+        metavar="POSITION",
+        help="file that stores the position reached",
     )
     add_timeout(parser, 30.0, "how long to wait while nothing is accepted")
     add_security(parser)

@@ -12,6 +12,7 @@ from message_passing.cli.command import Command
 from message_passing.cli.formatting import span
 from message_passing.cli.terminal import print_out, write_exactly
 from message_passing.clock import iso_time
+from message_passing.environment import expand_home
 from message_passing.errors import Fault, OpenError
 from message_passing.escaping import ascii_json, escape_lines
 from message_passing.metrics import plural
@@ -41,7 +42,10 @@ error, or the spool cannot be read.
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("inspect", "verify", "repair", "export"), help="what to do")
     parser.add_argument(
-        "directory", metavar="DIR", help="the directory given to the option spool, or a file in it"
+        "directory",
+        type=expand_home,
+        metavar="DIR",
+        help="the directory given to the option spool, or a file in it",
     )
     parser.add_argument(
         "--json", action="store_true", help="as JSON (export: a line for each message and its frame)"

@@ -9,6 +9,7 @@ from message_passing.cli.command import COMMANDS
 from message_passing.cli.run.arguments import unexpected
 from message_passing.config.forms import FLAT_KEYS
 from message_passing.config.parsing import is_config
+from message_passing.environment import expand_home
 from message_passing.errors import Fault, UserError, did_you_mean
 from message_passing.registry import PACKAGES, names, path_hint
 
@@ -39,6 +40,12 @@ def read_bare_words(given: Given) -> Iterator[Fault]:
     files += [word for word in words if word not in others]
     named = given.values.pop("configfile", [])
     files = [*([named] if isinstance(named, str) else named), *files]
+    try:
+        files = [expand_home(one) for one in files]
+    except UserError as error:
+        yield from error.faults
+        given.already_reported.add("configfile")
+        files = []
     if "" in files:
         yield Fault("option 'configfile' must be non-empty str, not ''", "--configfile")
         given.already_reported.add("configfile")

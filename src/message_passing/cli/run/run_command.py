@@ -65,6 +65,7 @@ class MessagePassing(Script):
     error_encoder = CLIComponent("encoder", default=DEFAULTS["error_encoder"])
 
     configfile: list[str] = option(
+        path=True,
         default_factory=list,
         description="JSON, TOML or YAML file with these options, or a directory of such; may be repeated.",
     )

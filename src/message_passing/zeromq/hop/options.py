@@ -21,6 +21,7 @@ class AcknowledgedOptions(Declared):
     )
 
     spool: str = option(
+        path=True,
         default="",
         description="With DEALER and ROUTER: a directory in which every message is on disk before it is sent, until"
         " it is acknowledged, so that it survives a crash of this process or machine. It belongs to one output.",
