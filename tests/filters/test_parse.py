@@ -217,6 +217,10 @@ def test_any_text_is_parsed_or_refused(kind: str, text: str) -> None:
         ({"format": "jsn"}, "format"),
         ({"format": "regex"}, "`regex` is missing"),
         ({"format": "json", "regex": "x"}, "`regex` has no effect"),
+        (
+            {"format": "key_value", "pair_separator": "="},
+            "pairs, and key and value, are both separated by '='",
+        ),
         ({"format": "logfmt", "key_separator": ":"}, "`key_separator` has no effect with the format logfmt"),
         ({"format": "regex", "regex": "("}, "not a regular expression"),
         ({"format": "regex", "regex": "(a+)+"}, "exponential"),

@@ -115,7 +115,11 @@ class ParseFilter(Filter):
             raise OptionError(Fault(text, "timezone")) from error
         self._parse = PARSERS.get(self.format, self._by_regex)
         if self.format == "key_value":
-            self._parse = key_value_parser(self.pair_separator or ",", self.key_separator or "=")
+            between, after_key = self.pair_separator or ",", self.key_separator or "="
+            if between == after_key:
+                text = f"{self.label}: pairs, and key and value, are both separated by {between!r}"
+                raise OptionError(Fault(text, "pair_separator"))
+            self._parse = key_value_parser(between, after_key)
         with self._naming("time_format"):
             timed = self.time_format or self.time_field
             self._as_time = time_by(self.time_format) if timed else None
