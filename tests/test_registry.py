@@ -124,6 +124,14 @@ def test_a_helper_module_is_no_component() -> None:
         find("filter", "_regexfile")
 
 
+def test_a_codec_may_be_an_encoder_only() -> None:
+    """There is no decoder of its name then, and the error lists those that there are."""
+    assert "Template" in names("encoder")
+    assert "Template" not in names("decoder")
+    with pytest.raises(ComponentError, match=r"there is no decoder 'Template' \(there are Bzip2, "):
+        find("decoder", "Template")
+
+
 @pytest.mark.parametrize(
     ("kind", "name"), [("filter", "Shout"), ("input", "Source"), ("output", "Sink"), ("encoder", "Text")]
 )

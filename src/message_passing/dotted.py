@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ABSENT = object()
 """Stands for a field that does not exist; null is a value."""
@@ -64,6 +67,18 @@ def _new_place(message: dict[str, Any], path: str) -> tuple[str, ...]:
         if not isinstance(inner, dict):
             return (path,)
     return parts
+
+
+def one_within_another(paths: Iterable[str]) -> tuple[str, str] | None:
+    """Of fields that are all to be set, one that another contains, and that one; None if there are none."""
+    given = dict.fromkeys(paths)
+    for path in given:
+        end = path.find(".")
+        while end >= 0:
+            if path[:end] in given:
+                return path, path[:end]
+            end = path.find(".", end + 1)
+    return None
 
 
 def without(message: dict[str, Any], path: str) -> dict[str, Any]:

@@ -78,8 +78,7 @@ def look_up(kind: str, name: str) -> Found:
     if short.startswith("+"):
         return Found(_by_path(kind, short[1:]), short)
     stem = _files(kind).get(_fold(short))
-    if stem:
-        cls = _class_in(_import_built_in(kind, stem, short), kind)
+    if stem and (cls := _class_in(_import_built_in(kind, stem, short), kind)):
         return Found(cls, cls.name)
     for entry_point in _plugged_in(kind):
         if _fold(entry_point.name) == _fold(short):
@@ -112,11 +111,11 @@ def names(kind: str) -> list[str]:
     found = []
     for stem in _files(kind).values():
         try:
-            cls = _class_in(_import_built_in(kind, stem, stem), kind)
+            module = _import_built_in(kind, stem, stem)
         except ComponentError:  # its optional dependency is missing
             found.append(_written_name(kind, stem))
         else:
-            found.append(cls.name)
+            found += [cls.name] if (cls := _class_in(module, kind)) else []
     built_in = _files(kind)
     plugged = [one.name for one in _plugged_in(kind) if _fold(one.name) not in built_in]
     return sorted({*found, *plugged}, key=str.casefold)
@@ -155,13 +154,14 @@ def _import_built_in(kind: str, stem: str, name: str) -> ModuleType:
         raise type(error)(*(Fault(f"{kind} {name!r}: {fault.text}") for fault in error.faults)) from error
 
 
-def _class_in(module: ModuleType, kind: str) -> type[Component]:
+def _class_in(module: ModuleType, kind: str) -> type[Component] | None:
+    """The module's component of this kind: a codec may be an encoder only."""
     for value in vars(module).values():
         if isinstance(value, type) and value.__module__ == module.__name__ and value.__dict__.get("name"):
             cls: type[Component] = value
             if cls.kind == kind:
                 return cls
-    raise ComponentError(f"{module.__name__} has no {kind}")
+    return None
 
 
 def _by_path(kind: str, path: str, *, local: bool = True) -> type[Component]:

@@ -99,6 +99,7 @@ MESSAGE = {
         ('path.removeprefix("/health") == "/x"', True),
         ("len(user.tags) == 2", True),
         ("text(status) == text", True),
+        ('text(1e300) == "1e+300"', True),
         ('matches(path, "^/h.*x$")', True),
         ('matches(status, "5")', False),
         ('"yes" if status > 500 else ""', True),

@@ -57,7 +57,8 @@ def test_the_host() -> None:
 
 TABLES = {
     "t.csv": '\ufeffid,name,team\r\n7,"a, ""b""\nc",ops\r\n\r\n8,d,dev\r\n',
-    "rows.json": '[{"id":7,"name":"a, \\"b\\"\\nc","team":"ops"},{"id":8,"name":"d","team":"dev"}]',
+    "spreadsheet.csv": 'id,name,team,,\n7,"a, ""b""\nc",ops,,\n8,d,dev,,\n',
+    "rows.json": '\ufeff[{"id":7,"name":"a, \\"b\\"\\nc","team":"ops"},{"name":"d","id":8,"team":"dev"}]',
     "keys.json": '{"7":{"name":"a, \\"b\\"\\nc","team":"ops"},"8":{"name":"d","team":"dev"}}',
 }
 
@@ -103,6 +104,15 @@ def test_a_table_by_another_column_and_of_single_values(tmp_path: Path) -> None:
     assert enriched([{"k": "x"}], **options, file=str(path)) == [{"k": "x", "value": 5}]
 
 
+def test_what_a_table_adds_of_all_its_columns(tmp_path: Path) -> None:
+    """Not those without a name; and an empty key is that of an empty text only."""
+    path = tmp_path / "t.csv"
+    path.write_text("k,a,,\nx,1,,\n,2,,\n", encoding="utf-8")
+    messages: list[Any] = [{"k": "x"}, {"k": ""}, {"k": [1]}, {"k": None}]
+    wanted = [{"k": "x", "a": "1"}, {"k": "", "a": "2"}, *messages[2:]]
+    assert enriched(messages, lookup="table", key="k", file=str(path)) == wanted
+
+
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
@@ -117,6 +127,7 @@ def test_a_table_by_another_column_and_of_single_values(tmp_path: Path) -> None:
         ("t.json", "{", "it is no JSON"),
         ("t.json", "[1]", "neither an object of rows nor a list of objects"),
         ("t.json", '[{"id":1},{"a":2}]', "row 2 has no field 'id'"),
+        ("t.json", '[{"id":1},{"id":null}]', "row 2 has no text and no number in the field 'id'"),
         ("t.json", "[" * 100_000, "it is no JSON"),
     ],
 )

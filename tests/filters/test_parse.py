@@ -128,6 +128,31 @@ def test_the_formats(kind: str, text: str, wanted: dict[str, Any]) -> None:
     assert parsed(text.encode(), format=kind) == wanted
 
 
+@pytest.mark.parametrize(
+    ("text", "between", "after", "wanted"),
+    [
+        ('a=1, b="x, \\"y\\"" ,c = d=e ,flag,, z=', "", "",
+         {"a": "1", "b": 'x, "y"', "c": "d=e", "flag": True, "z": ""}),
+        ("TTY=unknown ; PWD=/ ; COMMAND=/bin/x -c a=b;", ";", "=",
+         {"TTY": "unknown", "PWD": "/", "COMMAND": "/bin/x -c a=b"}),
+        ('"sentence": "the fox, it jumped", "author": "A B"', ",", ":",
+         {"sentence": "the fox, it jumped", "author": "A B"}),
+        ("rev=3&sid=&q=a%20b", "&", "=", {"rev": "3", "sid": "", "q": "a%20b"}),
+        ("Host: x.de:80\nEmpty:\nAgent: a b\n", "\n", ":", {"Host": "x.de:80", "Empty": "", "Agent": "a b"}),
+        ("a=1  b==2 c", " ", "=", {"a": "1", "b": "=2", "c": True}),
+        ('a->1 || b->"2 || 3"', "||", "->", {"a": "1", "b": "2 || 3"}),
+        ('a:\n"b":1', "\n", ":", {"a": "", "b": "1"}),
+        ("a=1,a=2", "", "", {"a": "2"}),
+        ('a="x"y, b=1', "", "", "Parse filter: it is no key and value at 'a=\"x\"y, b=1'"),
+        ("a=1, =2", "", "", "Parse filter: it has no key at ' =2'"),
+        ("some words", "", "", "Parse filter: it has no key with a value, as in key=value"),
+    ],
+)  # fmt: skip
+def test_keys_and_values(text: str, between: str, after: str, wanted: Any) -> None:
+    """With any separators; a quoted value may have them within, and blanks around do not count."""
+    assert parsed(text, format="key_value", pair_separator=between, key_separator=after) == wanted
+
+
 def test_a_time_without_a_year(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is of the last twelve months, in the given time zone."""
     monkeypatch.setattr(
@@ -258,6 +283,11 @@ def test_any_text_is_parsed_or_refused(kind: str, text: str) -> None:
         ({"format": "jsn"}, "format"),
         ({"format": "regex"}, "`regex` is missing"),
         ({"format": "json", "regex": "x"}, "`regex` has no effect"),
+        (
+            {"format": "key_value", "pair_separator": "="},
+            "pairs, and key and value, are both separated by '='",
+        ),
+        ({"format": "logfmt", "key_separator": ":"}, "`key_separator` has no effect with the format logfmt"),
         ({"format": "regex", "regex": "("}, "not a regular expression"),
         ({"format": "regex", "regex": "(a+)+"}, "exponential"),
         ({"format": "regex", "regex": "abc"}, "it has no named group"),

@@ -158,7 +158,9 @@ def test_fields_and_types() -> None:
         "rest": "x: y z",
     }
     assert "does not match" in parsed("1.2.3.4 get / 1 x", format="grok", pattern=pattern, patterns=own)
-    line = '1.2.3.4 - bob [10/Oct/2000:13:55:36 -0700] "GET /a?b HTTP/1.1" 200 - "-" "Mozilla/5.0 \\"X\\" \\" z"'
+    line = (
+        '1.2.3.4 - bob [10/Oct/2000:13:55:36 -0700] "GET /a?b HTTP/1.1" 200 - "-" "Mozilla/5.0 \\"X\\" \\" z"'
+    )
     found = parsed(line, format="grok", pattern="%{COMBINEDAPACHELOG}")
     assert found["path"] == "/a?b"
     assert found["status"] == 200
@@ -178,6 +180,7 @@ def test_fields_and_types() -> None:
         ),
         ("2024-02-03T04:05:06,5", "iso8601", "Asia/Kolkata", "2024-02-02T22:35:06.500000Z"),
         ("2024-02-03t04:05:06z", "iso8601", "Asia/Kolkata", "2024-02-03T04:05:06.000000Z"),
+        ("03/Feb/2024 04:05:06.123456789", "%d/%b/%Y %H:%M:%S.%f", "UTC", "2024-02-03T04:05:06.123456Z"),
         ("2024-034 10 PM", "%Y-%j %I %p", "UTC", "2024-02-03T22:00:00.000000Z"),
         ("Sat 05 24", "%a %W %y", "UTC", "2024-02-03T00:00:00.000000Z"),
         ("2024-02-03", "%Y-%m-%d", "Europe/Berlin", "2024-02-02T23:00:00.000000Z"),

@@ -39,6 +39,15 @@ def test_what_belongs_together_stays_together() -> None:
     assert {one["trace"] for one in sampled(messages, rate=0.4, key="trace")} > traces
 
 
+@pytest.mark.parametrize("form", ["user{}", "req-{:08}", "10.0.0.{}", "{}", "order/{}"])
+def test_a_part_of_numbered_keys(form: str) -> None:
+    """Keys that differ in a few digits are chosen as evenly as others: within three standard deviations."""
+    messages = [{"k": form.format(n)} for n in range(1000)]
+    for rate in (0.05, 0.1, 0.5):
+        deviation = (1000 * rate * (1 - rate)) ** 0.5
+        assert abs(len(sampled(messages, rate=rate, key="k")) - 1000 * rate) < 3 * deviation
+
+
 def test_rates_by_level_and_what_always_passes() -> None:
     """The levels of any field set."""
     messages = [{"level": "ERROR"}, {"log": {"level": "debug"}}, {"level": "INFO"}, {"path": "/pay"}, "text"]

@@ -50,6 +50,12 @@ def test_what_is_no_object_passes() -> None:
             {"fields": {"a": "{b"}},
             "fields.a: '{' has no counterpart: write it twice for a single one at column 1",
         ),
+        ({"fields": {"a": "x", "a.b": 1}}, "fields: Set filter: 'a.b' is within 'a', which is set as well"),
+        (
+            {"fields": {"a": {}}, "expressions": {"a.b.c": "x"}},
+            "expressions: Set filter: 'a.b.c' is within 'a'",
+        ),
+        ({"fields": {"a": 1}, "expressions": {"a": "x"}}, "'a' is in `fields` and in `expressions`"),
         ({"fields": {"a": "b}"}}, "fields.a: '}' has no counterpart"),
         ({"fields": {"a": "{}"}}, "fields.a: there is no field's name in {}"),
         (

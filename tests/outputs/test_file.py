@@ -243,7 +243,11 @@ def test_not_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("missing/out", "No such file or directory"), (".", "Is a directory"), ("a\0b", "null")],
+    [
+        ("missing/out", "No such file or directory: create its directory, or set `make_directories`"),
+        (".", "Is a directory"),
+        ("a\0b", "null"),
+    ],
 )
 def test_cannot_open(tmp_path: Path, name: str, reason: str) -> None:
     """A name that cannot be written to is an OpenError with the path and the reason."""

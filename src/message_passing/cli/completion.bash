@@ -31,8 +31,8 @@ _message_passing() {
     esac
     case "$first" in
         check) own='--help --json --connect --timeout' may='FILE' ;;
-        create) own='--help --format' may='Aggregate All Bzip2 Callback Crypt::CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Script Set Socket::UDP Stamp STDERR STDIN STDOUT T Test Throttle ToLogstash Where ZeroMQ Zstd' ;;
-        describe) own='--help --json' may='Aggregate All Bzip2 Callback Crypt::CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Script Set Socket::UDP Stamp STDERR STDIN STDOUT T Test Throttle ToLogstash Where ZeroMQ Zstd' ;;
+        create) own='--help --format' may='Aggregate All Bzip2 Callback Crypt::CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Script Set Socket::UDP Stamp STDERR STDIN STDOUT T Template Test Throttle ToLogstash Where ZeroMQ Zstd' ;;
+        describe) own='--help --json' may='Aggregate All Bzip2 Callback Crypt::CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Script Set Socket::UDP Stamp STDERR STDIN STDOUT T Template Test Throttle ToLogstash Where ZeroMQ Zstd' ;;
         doctor) own='--help --options --socket-type --node --token --no-canary --timeout --json --curve-secret-key --curve-server-key --curve-allowed-keys --plain-username --plain-password' may='' ;;
         graph) own='--help --format' may='FILE' ;;
         keys) own='--help --folder --json' may='new allow list revoke' ;;
@@ -120,12 +120,12 @@ _message_passing() {
         *' __output') words='Callback File IO::Handle JetStream Kafka Null Redis Redis::Streams Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
         *' __filter') words='Aggregate All Dedupe Delay Enrich Fallback Follow Keep Key Mangle Multiline Null Parse Redact Regexp Remove Rename Retry Route Sample Script Set Stamp T Throttle ToLogstash Where' ;;
         *' __decoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
-        *' __encoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
+        *' __encoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Template Zstd' ;;
         *' __error') words='Callback File IO::Handle JetStream Kafka Null Redis Redis::Streams Socket::UDP STDERR STDOUT Test ZeroMQ' ;;
-        *' __error_encoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd' ;;
+        *' __error_encoder') words='Bzip2 Crypt::CBC Gzip JSON JSONLines Null Template Zstd' ;;
         *' __io_priority') words='none be rt idle' ;;
         *' __completion') words='bash zsh' ;;
-        *' __describe') words='Aggregate All Bzip2 Callback Crypt::CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Script Set Socket::UDP Stamp STDERR STDIN STDOUT T Test Throttle ToLogstash Where ZeroMQ Zstd' ;;
+        *' __describe') words='Aggregate All Bzip2 Callback Crypt::CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Script Set Socket::UDP Stamp STDERR STDIN STDOUT T Template Test Throttle ToLogstash Where ZeroMQ Zstd' ;;
         *" __user")
             while read -r word; do COMPREPLY+=("$word"); done < <(compgen -u -- "$current")
             return ;;

@@ -5,12 +5,12 @@ _message_passing_input() { compadd -- FileTail JetStream Kafka Null Redis Redis:
 _message_passing_output() { compadd -- Callback File IO::Handle JetStream Kafka Null Redis Redis::Streams Socket::UDP STDERR STDOUT Test ZeroMQ }
 _message_passing_filter() { compadd -- Aggregate All Dedupe Delay Enrich Fallback Follow Keep Key Mangle Multiline Null Parse Redact Regexp Remove Rename Retry Route Sample Script Set Stamp T Throttle ToLogstash Where }
 _message_passing_decoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd }
-_message_passing_encoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd }
+_message_passing_encoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON JSONLines Null Template Zstd }
 _message_passing_error() { compadd -- Callback File IO::Handle JetStream Kafka Null Redis Redis::Streams Socket::UDP STDERR STDOUT Test ZeroMQ }
-_message_passing_error_encoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON JSONLines Null Zstd }
+_message_passing_error_encoder() { compadd -- Bzip2 Crypt::CBC Gzip JSON JSONLines Null Template Zstd }
 _message_passing_io_priority() { compadd -- none be rt idle }
 _message_passing_completion() { compadd -- bash zsh }
-_message_passing_describe() { compadd -- Aggregate All Bzip2 Callback Crypt::CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Script Set Socket::UDP Stamp STDERR STDIN STDOUT T Test Throttle ToLogstash Where ZeroMQ Zstd }
+_message_passing_describe() { compadd -- Aggregate All Bzip2 Callback Crypt::CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO::Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis::Streams Regexp Remove Rename Retry Route Sample Script Set Socket::UDP Stamp STDERR STDIN STDOUT T Template Test Throttle ToLogstash Where ZeroMQ Zstd }
 _message_passing_commands() { compadd -- check create describe doctor graph keys list losses replay run schema send spool tail test top trace }
 
 _message_passing() {
@@ -57,8 +57,8 @@ _message_passing() {
     fi
     case "$words[2]" in
         check) shift words; (( CURRENT-- )); _arguments '--json' '--connect' '--timeout:value: ' $running '*:word:_files' ;;
-        create) shift words; (( CURRENT-- )); _arguments '--help' '--format:value:(toml yaml json)' '*:word:(Aggregate All Bzip2 Callback Crypt\:\:CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO\:\:Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis\:\:Streams Regexp Remove Rename Retry Route Sample Script Set Socket\:\:UDP Stamp STDERR STDIN STDOUT T Test Throttle ToLogstash Where ZeroMQ Zstd)' ;;
-        describe) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word:(Aggregate All Bzip2 Callback Crypt\:\:CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO\:\:Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis\:\:Streams Regexp Remove Rename Retry Route Sample Script Set Socket\:\:UDP Stamp STDERR STDIN STDOUT T Test Throttle ToLogstash Where ZeroMQ Zstd)' ;;
+        create) shift words; (( CURRENT-- )); _arguments '--help' '--format:value:(toml yaml json)' '*:word:(Aggregate All Bzip2 Callback Crypt\:\:CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO\:\:Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis\:\:Streams Regexp Remove Rename Retry Route Sample Script Set Socket\:\:UDP Stamp STDERR STDIN STDOUT T Template Test Throttle ToLogstash Where ZeroMQ Zstd)' ;;
+        describe) shift words; (( CURRENT-- )); _arguments '--help' '--json' '*:word:(Aggregate All Bzip2 Callback Crypt\:\:CBC Dedupe Delay Enrich Fallback File FileTail Follow Gzip IO\:\:Handle JetStream JSON JSONLines Kafka Keep Key Mangle Multiline Null Parse Redact Redis Redis\:\:Streams Regexp Remove Rename Retry Route Sample Script Set Socket\:\:UDP Stamp STDERR STDIN STDOUT T Template Test Throttle ToLogstash Where ZeroMQ Zstd)' ;;
         doctor) shift words; (( CURRENT-- )); _arguments '--help' '--options:value: ' '--socket-type:value:(PUB PUSH DEALER ROUTER)' '--node:value: ' '--token:value: ' '--no-canary' '--timeout:value: ' '--json' '--curve-secret-key:value:_files' '--curve-server-key:value:_files' '--curve-allowed-keys:value:_files' '--plain-username:value: ' '--plain-password:value: ' '*:word: ' ;;
         graph) shift words; (( CURRENT-- )); _arguments '--format:value:(text mermaid svg)' $running '*:word:_files' ;;
         keys) shift words; (( CURRENT-- )); _arguments '--help' '--folder:value:_files' '--json' '*:word:(new allow list revoke)' ;;

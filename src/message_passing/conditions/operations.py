@@ -170,7 +170,9 @@ def text(value: Any) -> str | None:
         return value
     if value.__class__ is bool:
         return "true" if value else "false"
-    return str(value) if isinstance(value, (int, float)) and abs(value) < _LONGEST_NUMBER else None
+    if isinstance(value, float):
+        return str(value) if isfinite(value) else None
+    return str(value) if isinstance(value, int) and abs(value) < _LONGEST_NUMBER else None
 
 
 def age(value: Any) -> float | None:

@@ -68,6 +68,7 @@ _AFTER_TIME = re.compile(
 _ELEMENT = re.compile(r'\[([^\s="\]]+)((?: [^\s="\]]+="(?:[^"\\\]]|\\.)*")*)\]')
 _PARAMETER = re.compile(r' ([^\s="\]]+)="((?:[^"\\\]]|\\.)*)"')
 _PAIR = re.compile(r'([^\s="]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*)))?(?:\s+|$)')
+_QUOTED_VALUE = re.compile(r'(?P<blanks>\s*+)"(?P<text>(?:[^"\\]|\\.)*+)"', re.DOTALL)
 _CEF = re.compile(r"CEF:(\d+)" + r"\|((?:[^|\\]|\\.)*)" * 6 + r"\|")
 _CEF_KEY = re.compile(r"(?:^|(?<= ))([\w.\[\]-]{1,100})=")
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|.)", re.DOTALL)
@@ -145,6 +146,44 @@ def parse_logfmt(text: str, _zone: tzinfo) -> dict[str, Any]:
     if not any(isinstance(one, str) for one in found.values()):
         raise ValueError("it is no logfmt: it has words, and no key with a value")
     return found
+
+
+def key_value_parser(between: str = ",", after_key: str = "=") -> LineParser:
+    """A function that parses `a=1, b="x, y", flag`, with any separators; without blanks around both."""
+    blanks = "".join(sign for sign in " \t\r\n" if sign not in between)
+
+    def parse(text: str, _zone: tzinfo) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        text, begin, key_end = text.strip(), 0, -1
+        while begin < len(text):
+            end = text.find(between, begin)
+            end = end if end >= 0 else len(text)
+            if key_end < begin:
+                key_end = text.find(after_key, begin)
+                key_end = key_end if key_end >= 0 else len(text)
+            key = text[begin : min(key_end, end)].strip()
+            value: str | bool = True
+            if key_end < end:
+                value_begin = key_end + len(after_key)
+                quote = _QUOTED_VALUE.match(text, value_begin)
+                if quote and not quote["blanks"].strip(blanks):
+                    end = text.find(between, quote.end())
+                    end = end if end >= 0 else len(text)
+                    if text[quote.end() : end].strip():
+                        raise ValueError(f"it is no key and value at {text[begin : begin + 20]!r}")
+                    value = _unescaped(quote["text"], "nrtux")
+                else:
+                    value = text[value_begin:end].strip()
+            if not key and value is not True:
+                raise ValueError(f"it has no key at {text[begin : begin + 20]!r}")
+            if key:
+                found[key.removeprefix('"').removesuffix('"')] = value
+            begin = end + len(between)
+        if not any(isinstance(one, str) for one in found.values()):
+            raise ValueError(f"it has no key with a value, as in key{after_key}value")
+        return found
+
+    return parse
 
 
 def parse_access(text: str, zone: tzinfo) -> dict[str, Any]:
@@ -292,6 +331,7 @@ def parse_cef(text: str, _zone: tzinfo) -> dict[str, Any]:
 PARSERS: dict[str, LineParser] = {
     "json": parse_json,
     "logfmt": parse_logfmt,
+    "key_value": key_value_parser(),
     "clf": parse_access,
     "combined": parse_access,
     "nginx_error": parse_nginx_error,

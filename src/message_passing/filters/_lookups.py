@@ -6,6 +6,7 @@ import csv
 import io
 import ipaddress
 import os
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -60,12 +61,12 @@ def table(data: bytes, name: str, column: str, fields: Sequence[str] = ()) -> Lo
     rows = _json_rows(data, column) if name.lower().endswith(".json") else _csv_rows(data, column, fields)
     if not rows:
         raise ValueError("it has no rows")
-    return lambda value: rows.get(_as_key(value))
+    return lambda value: None if (key := _as_key(value)) is None else rows.get(key)
 
 
 def _json_rows(data: bytes, column: str) -> dict[str, dict[str, Any]]:
     try:
-        found = msgspec.json.decode(data)
+        found = msgspec.json.decode(data.removeprefix(BOM_UTF8))
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise ValueError(f"it is no JSON: {error}") from error
     if isinstance(found, dict):
@@ -73,11 +74,15 @@ def _json_rows(data: bytes, column: str) -> dict[str, dict[str, Any]]:
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
         raise ValueError("it is neither an object of rows nor a list of objects")
     rows: dict[str, dict[str, Any]] = {}
+    name = column or next(
+        iter(found[0]) if found else iter(()), ""
+    )  # that of the first row: others may have it anywhere
     for number, row in enumerate(found, 1):
-        key = column or next(iter(row), "")
-        if key not in row:
-            raise ValueError(f"row {number} has no field {key!r}")
-        rows[_as_key(row[key])] = row
+        if name not in row:
+            raise ValueError(f"row {number} has no field {name!r}")
+        if (key := _as_key(row[name])) is None:
+            raise ValueError(f"row {number} has no text and no number in the field {name!r}")
+        rows[key] = row
     return rows
 
 
@@ -93,7 +98,8 @@ def _csv_rows(data: bytes, column: str, fields: Sequence[str]) -> dict[str, dict
                 text = f"line {reader.line_num} has {len(cells)} cells, and the header {len(header)}"
                 raise ValueError(text)
             if cells:
-                rows[cells[place]] = dict(zip(header, cells, strict=True))
+                # A column without a name is none: spreadsheets write a comma at the end of each line.
+                rows[cells[place]] = {name: cell for name, cell in zip(header, cells, strict=True) if name}
     except csv.Error as error:
         raise ValueError(f"it is no CSV at line {reader.line_num}: {error}") from error
     return rows
@@ -106,14 +112,14 @@ def _require_columns(header: Sequence[str], names: Sequence[str]) -> None:
             raise ValueError(f"it has no column {name!r}{known}")
     if len(header) == 1 and any(sign in header[0] for sign in ";\t|"):
         raise ValueError(f"it has one column, {header[0][:100]!r}: columns are separated by commas")
-    if twice := next((name for name in header if header.count(name) > 1), None):
+    if twice := next((name for name in header if name and header.count(name) > 1), None):
         raise ValueError(f"it has more than one column {twice!r}")
 
 
-def _as_key(value: Any) -> str:
+def _as_key(value: Any) -> str | None:
     if isinstance(value, str):
         return value
-    return str(value) if type(value) in (int, float, bool) and abs(value) < 1 << 64 else ""
+    return str(value) if type(value) in (int, float, bool) and abs(value) < 1 << 64 else None
 
 
 def maxmind_library() -> Any:

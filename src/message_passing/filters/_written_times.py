@@ -21,8 +21,7 @@ _SAMPLE = datetime(2019, 11, 23, 22, 47, 58, 123456, tzinfo=UTC)
 _OTHER_CODES = {
     "s": "`epoch`, alone",
     **dict.fromkeys("LNQ", "%f"),
-    **dict.fromkeys("36", "%f"),
-    "9": "`iso8601`: %f has six digits at most",
+    **dict.fromkeys("369", "%f"),
     "e": "%d",
     "F": "%Y-%m-%d",
     "D": "%m/%d/%y",
@@ -35,9 +34,23 @@ _OTHER_CODES = {
 """Codes of strptime(3), strftime(3) and of other log collectors, and what Python's strptime calls the same."""
 
 
+_NANOSECONDS = re.compile(r"([.,]\d{6})\d{1,3}(?!\d)", re.ASCII)
+"""Digits beyond the six of `%f`, as Go and Java write them: they are left out, as those of ISO 8601 are."""
+
+
 def iso_in_zone(moment: datetime, zone: tzinfo) -> str:
     """ISO 8601 in UTC of a time in its zone, or in the given one."""
     return iso_time((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp())
+
+
+def _strptime(text: str, form: str) -> datetime:
+    try:
+        return datetime.strptime(text, form)  # noqa: DTZ007 - the caller gives it a zone
+    except ValueError:
+        shorter = _NANOSECONDS.sub(r"\1", text) if "%f" in form else text
+        if shorter == text:
+            raise
+        return datetime.strptime(shorter, form)  # noqa: DTZ007 - likewise
 
 
 def latest(of_year: Callable[[int], datetime], text: str, zone: tzinfo) -> datetime:
@@ -64,7 +77,7 @@ def latest(of_year: Callable[[int], datetime], text: str, zone: tzinfo) -> datet
 
 
 def _latest_time(text: str, form: str, zone: tzinfo) -> datetime:
-    return latest(lambda year: datetime.strptime(f"{year} {text}", f"%Y {form}"), text, zone)  # noqa: DTZ007 - it adds it
+    return latest(lambda year: _strptime(f"{year} {text}", f"%Y {form}"), text, zone)
 
 
 def time_by(form: str) -> Callable[[Any, tzinfo], str]:
@@ -88,7 +101,7 @@ def time_by(form: str) -> Callable[[Any, tzinfo], str]:
     has_year = any(one in form for one in ("%Y", "%y", "%c", "%x", "%G"))
     _require_form(form, has_year=has_year)
     if has_year:
-        return lambda value, zone: iso_in_zone(datetime.strptime(str(value), form), zone)  # noqa: DTZ007 - `_iso` adds it
+        return lambda value, zone: iso_in_zone(_strptime(str(value), form), zone)
     return lambda value, zone: iso_in_zone(_latest_time(str(value), form, zone), zone)
 
 

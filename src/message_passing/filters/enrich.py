@@ -40,7 +40,8 @@ class EnrichFilter(Filter):
     |---|---|
     | `host` | `host`: the name of this machine |
     | `table` | the row of `file` whose key is the value of the field `key`: CSV with a header, or JSON (`.json`): \
-an object of keys and rows, or a list of rows; of rows with the same key, the last one |
+an object of keys and rows, or a list of rows; of rows with the same key, the last one; columns without a name are \
+left out |
     | `geoip` | what the MaxMind database `file` has about the address in `key`: `country_code country city \
 continent latitude longitude timezone asn organization`, as far as it has them; needs the extra `geoip` |
     | `user_agent` | from the user agent in `key`: `browser browser_version os os_version device`; needs the extra \

@@ -11,7 +11,7 @@ from message_passing.conditions.patterns import refuse_exponential
 from message_passing.dotted import ABSENT, value_at, with_value, without
 from message_passing.errors import Fault, MessageError, OptionError
 from message_passing.filters._grok import GrokPattern
-from message_passing.filters._line_formats import PARSERS
+from message_passing.filters._line_formats import PARSERS, key_value_parser
 from message_passing.filters._written_times import time_by
 from message_passing.flow import Filter
 from message_passing.options import option
@@ -28,6 +28,7 @@ class ParseFilter(Filter):
     |---|---|
     | `json` | the fields of a JSON object |
     | `logfmt` | the keys; values are texts, and a key without one is true |
+    | `key_value` | the same of pairs with other separators: `a=1, b="x, y"`, or `a: 1; b: x` |
     | `clf`, `combined` | access logs: `client user time method path protocol status bytes`, and `referer agent` |
     | `nginx_error` | nginx's error log: `time level pid tid connection message client server request upstream host` |
     | `syslog` | RFC 5424 and 3164: `facility level time host app pid msgid message`, and `structured_data` |
@@ -35,10 +36,10 @@ class ParseFilter(Filter):
     | `regex` | the named groups of `regex` that took part |
     | `grok` | the fields of `pattern`, such as `%{IP:client} %{WORD:method} %{NUMBER:took:float}` |
 
-    `time` becomes ISO 8601 in UTC, so that later components know it; with `json`, `logfmt`, `cef`, `regex`, `grok`
-    if `time_field` names it, or `time_format` says how it is written. What does not fit goes to the error chain with
-    the reason, or with `on_failure` `pass` it is passed on unchanged but for a field `parse_error`. A message without
-    the field passes unchanged.
+    `time` becomes ISO 8601 in UTC, so that later components know it; with `json`, `logfmt`, `key_value`, `cef`,
+    `regex` and `grok` if `time_field` names it, or `time_format` says how it is written. What does not fit goes to
+    the error chain with the reason, or with `on_failure` `pass` it is passed on unchanged but for a field
+    `parse_error`. A message without the field passes unchanged.
 
     Of a key that occurs twice, the last value counts. An extension of CEF that is called as a field of its header is
     `extension_name`, for one.
@@ -47,9 +48,9 @@ class ParseFilter(Filter):
     name = "Parse"
     example = MappingProxyType({"format": "combined"})
 
-    format: Literal["json", "logfmt", "clf", "combined", "nginx_error", "syslog", "cef", "regex", "grok"] = (
-        option(description="The format of the text.")
-    )
+    format: Literal[
+        "json", "logfmt", "key_value", "clf", "combined", "nginx_error", "syslog", "cef", "regex", "grok"
+    ] = option(description="The format of the text.")
     field: str = option(
         default="message",
         description="The field that holds the text; a message that is text is parsed as a whole.",
@@ -64,6 +65,12 @@ class ParseFilter(Filter):
     pattern: str = option(default="", description="For `grok`: the pattern, for the whole text.")
     patterns: dict[str, str] = option(
         default_factory=dict, description="For `grok`: further patterns, by the names that `pattern` uses."
+    )
+    pair_separator: str = option(
+        default="", description="For `key_value`: what stands between two pairs. Default: a comma."
+    )
+    key_separator: str = option(
+        default="", description="For `key_value`: what stands between key and value. Default: `=`."
     )
     time_format: str = option(
         default="",
@@ -94,9 +101,11 @@ class ParseFilter(Filter):
             ("regex", self.regex, "regex"),
             ("pattern", self.pattern, "grok"),
             ("patterns", self.patterns, "grok"),
+            ("pair_separator", self.pair_separator, "key_value"),
+            ("key_separator", self.key_separator, "key_value"),
         ):
             needed = self.format == of
-            if bool(given) is not needed and (given or name != "patterns"):
+            if bool(given) is not needed and (given or name in ("regex", "pattern")):
                 text = "has no effect" if given else "is missing"
                 raise OptionError(Fault(f"{self.label}: `{name}` {text} with the format {self.format}", name))
         try:
@@ -105,6 +114,12 @@ class ParseFilter(Filter):
             text = f"{self.label}: there is no time zone {self.timezone!r} here"
             raise OptionError(Fault(text, "timezone")) from error
         self._parse = PARSERS.get(self.format, self._by_regex)
+        if self.format == "key_value":
+            between, after_key = self.pair_separator or ",", self.key_separator or "="
+            if between == after_key:
+                text = f"{self.label}: pairs, and key and value, are both separated by {between!r}"
+                raise OptionError(Fault(text, "pair_separator"))
+            self._parse = key_value_parser(between, after_key)
         with self._naming("time_format"):
             timed = self.time_format or self.time_field
             self._as_time = time_by(self.time_format) if timed else None

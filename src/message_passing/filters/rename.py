@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-from message_passing.dotted import ABSENT, value_at, with_value, without
+from message_passing.dotted import ABSENT, one_within_another, value_at, with_value, without
 from message_passing.errors import Fault, OptionError
 from message_passing.flow import Filter
 from message_passing.options import option
@@ -39,12 +39,10 @@ class RenameFilter(Filter):
                 text = f"{self.label}: {taken[new]!r} and {old!r} would both be renamed to {new!r}"
                 raise OptionError(Fault(text, "fields"))
             taken[new] = old
-        for new in taken:
-            if outer := next((one for one in taken if new.startswith(f"{one}.")), None):
-                text = (
-                    f"{self.label}: {new!r} would be within {outer!r}, which {taken[outer]!r} is renamed to"
-                )
-                raise OptionError(Fault(text, "fields"))
+        if found := one_within_another(taken):
+            new, outer = found
+            text = f"{self.label}: {new!r} would be within {outer!r}, which {taken[outer]!r} is renamed to"
+            raise OptionError(Fault(text, "fields"))
 
     def filter(self, message: Any) -> Any:
         """Return the message with the new names."""

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _BUCKETS = 1 << 32
 """Values of a CRC-32."""
 
+_SPREAD = 0x9E3779B1
+"""2**32 divided by the golden ratio (Fibonacci hashing: Knuth, The Art of Computer Programming, section 6.4). CRCs
+alone are not even: those of texts that differ in digits differ in few bits."""
+
 
 class SampleFilter(Filter):
     """Passes on a share of the messages; the others are filtered out.
@@ -105,4 +109,4 @@ class SampleFilter(Filter):
         if value is None:
             return self._random() < rate
         # From 0 up to 1, the same for the same value.
-        return crc32(str(value).encode(errors="replace")) / _BUCKETS < rate
+        return crc32(str(value).encode(errors="replace")) * _SPREAD % _BUCKETS / _BUCKETS < rate

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from message_passing.conditions import Condition
-from message_passing.dotted import with_value
+from message_passing.dotted import one_within_another, with_value
 from message_passing.errors import Fault, OptionError, UserError
 from message_passing.flow import Filter
 from message_passing.options import option
@@ -62,6 +62,15 @@ class SetFilter(Filter):
                     self._computed[name] = make(value)
                 except UserError as error:
                     faults += [one.under(name).under(option_name) for one in error.faults]
+        if found := one_within_another([*self.fields, *self.expressions]):
+            inner, outer = found
+            text = f"{self.label}: {inner!r} is within {outer!r}, which is set as well: one of the two would be lost"
+            faults.append(Fault(text, "fields" if inner in self.fields else "expressions"))
+        for name in self.fields:
+            if name in self.expressions:
+                faults.append(
+                    Fault(f"{self.label}: {name!r} is in `fields` and in `expressions`", "expressions")
+                )
         if faults:
             raise OptionError(*faults)
 

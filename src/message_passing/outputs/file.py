@@ -538,7 +538,9 @@ class FileOutput(DescriptorOutput):
                     raise OpenError(self._no_sync(stat.S_IFIFO)) from error
                 return -1
             reason = error.strerror if isinstance(error, OSError) else error
-            raise OpenError(f"cannot write to the file {self._path!r}: {reason}") from error
+            absent = isinstance(error, FileNotFoundError) and not self.make_directories
+            hint = ": create its directory, or set `make_directories`" if absent else ""
+            raise OpenError(f"cannot write to the file {self._path!r}: {reason}{hint}") from error
 
     def _opened_path(self, flags: int) -> int:
         try:
