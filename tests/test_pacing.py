@@ -13,6 +13,7 @@ import pytest
 from message_passing import pacing
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.errors import OutputClosedError
+from message_passing.filters.where import WhereFilter
 from message_passing.flow import Filter, Output
 from message_passing.graph import topological_order
 from message_passing.pacing import NOT_STARTED, next_size
@@ -268,6 +269,147 @@ def test_fields_are_asked_once_each_and_a_stop_is_obeyed_between_two(monkeypatch
         n for n in range(1, 2000) if not n % 7 or not n % 11
     }
     assert chooses.snapshot()["dropped"] == {NOT_STARTED: 1}
+    assert accounted_for(chooses)
+
+
+def test_a_stop_and_a_reader_that_has_gone_count_each_line_once() -> None:
+    """What was dropped as not begun is not dropped again."""
+
+    class Gone(Output):
+        """Nobody reads."""
+
+        def write_many(self, messages: list[Any]) -> None:
+            """Say so."""
+            raise OutputClosedError
+
+    class Stopping(Choosing):
+        """A stop comes in the middle."""
+
+        reads = ("n",)
+
+        def keeps(self, fields: Any) -> Any:
+            if fields.n == 3:
+                self.stop_request.ask()
+                self._selection._pace.work_left = -1.0
+            return True
+
+    chooses = Stopping(output_to=JSONEncoder(output_to=Gone()))
+    chooses.stop_request = StopRequest()
+    with JSONDecoder(output_to=chooses) as head, pytest.raises(OutputClosedError):
+        head.consume_many([b'{"n":%d}' % n for n in range(10)])
+    assert chooses.snapshot()["dropped"] == {NOT_STARTED: 6}
+    assert accounted_for(chooses)
+
+
+class Telling(Filter):
+    """Passes messages on itself, before it chooses, or fails."""
+
+    reads = ("n",)
+
+    def keeps(self, fields: Any) -> Any:
+        """By a number of two, not; of five, fails."""
+        if not fields.n % 3:
+            self.output_to.consume({"told": fields.n, "n": 1})
+        if not fields.n % 5:
+            raise ValueError("of five")
+        return NEITHER if fields.n == 77 else fields.n % 2
+
+
+@pytest.mark.parametrize("slice_", [pacing.SLICE, 0.0])
+def test_what_keeps_passes_on_itself_stays_in_order(slice_: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the messages are objects, also where a batch is passed on in pieces."""
+    monkeypatch.setattr(pacing, "SLICE", slice_)
+    found: list[Any] = []
+    for looks in (False, True):
+        kept, last = Kept(), WhereFilter(condition="n != 7")
+        last.connect_to(JSONEncoder(output_to=kept))
+        tells = Telling(error=Kept(), output_to=Sleepless(output_to=last) if looks else last)
+        with JSONDecoder(output_to=tells) as head:
+            assert (head.wiring.reads is None) is looks
+            for first in range(0, 1400, 200):
+                head.consume_many([b'{"n":%d}' % n for n in range(first, first + 200)])
+        assert (tells.metrics.failed, tells.metrics.passed) == (281, len(kept.messages) + 1)
+        found.append([json.loads(one) for one in kept.messages])
+    assert found[0] == found[1]
+
+
+class Sleepless(Filter):
+    """Needs whole messages."""
+
+    def filter(self, message: Any) -> Any:
+        """Look."""
+        return message
+
+
+def test_a_stop_ends_the_row_of_one_that_passed_something_on_to_another() -> None:
+    """What is further down chooses, too; and a stop may come before, within and after that."""
+    for asks_at, within in ((1150, False), (1150, True)):
+        asked: list[int] = []
+        stop = StopRequest()
+
+        class Inner(Choosing):
+            """Behind it."""
+
+            reads = ("n",)
+
+            def keeps(self, fields: Any) -> Any:
+                if within and fields.n == asks_at:  # noqa: B023
+                    self.stop_request.ask()
+                return True
+
+        class Outer(Choosing):
+            """Has what it sees chosen among there first."""
+
+            reads = ("n",)
+
+            def keeps(self, fields: Any) -> Any:
+                asked.append(fields.n)  # noqa: B023
+                other.consume_many([b'{"n":%d}' % fields.n])
+                if not within and fields.n == asks_at:  # noqa: B023
+                    self.stop_request.ask()
+                if self.stop_request.asked:
+                    self._selection._pace.work_left = -1.0
+                return True
+
+        inner = Inner(output_to=JSONEncoder(output_to=Kept()))
+        outer = Outer(output_to=JSONEncoder(output_to=Kept()))
+        inner.stop_request = outer.stop_request = stop
+        with JSONDecoder(output_to=inner) as other, JSONDecoder(output_to=outer) as head:
+            for first in range(0, 1400, 200):
+                head.consume_many([b'{"n":%d}' % n for n in range(first, first + 200)])
+        assert asked == [*range(asks_at + 1)]
+        assert stop.emptied is None
+        assert all(map(accounted_for, (inner, outer)))
+
+
+def test_a_stop_just_before_a_row_begins_is_obeyed_within_it() -> None:
+    """One that comes after the last look at the clock, and before there is anything to empty."""
+
+    class Late(StopRequest):
+        """Comes exactly then."""
+
+        __slots__ = ("row", "rows")
+
+        @property
+        def emptied(self) -> list[Any] | None:
+            return self.row
+
+        @emptied.setter
+        def emptied(self, rest: list[Any] | None) -> None:
+            self.rows = getattr(self, "rows", 0) + (rest is not None)
+            if self.rows == 25 and rest is not None:
+                self.row = None
+                self.ask()
+            self.row = rest
+
+    chooses = Choosing(output_to=JSONEncoder(output_to=Kept()), error=Kept())
+    chooses.stop_request = stop = Late()
+    with JSONDecoder(output_to=chooses) as head:
+        while not stop.asked:
+            head.consume_many([b'{"n":%d}' % n for n in range(1, 600)])
+        rows = stop.rows
+        head.consume_many([b'{"n":1}'] * 3)
+        assert stop.rows == rows + 3
     assert accounted_for(chooses)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from message_passing import conditions
 from message_passing.codecs.json import JSONDecoder, JSONEncoder
 from message_passing.codecs.jsonlines import JSONLinesDecoder
 from message_passing.filters.dedupe import DedupeFilter
@@ -391,6 +392,31 @@ def test_only_the_usual_names_of_a_level_are_looked_for() -> None:
     read = [len(decode(b'{"level":"INFO"}\n')[0].places()) for _ in range(16)]
     assert read == [9] * 15 + [3]
     assert not can_be_read(frozenset((LEVEL, *map(str, range(MOST_READ - 8)))))
+
+
+def test_many_decoders_before_one_condition_have_it_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each way in which its fields are read, and not for each batch; those that read the same have one way."""
+    last = WhereFilter(condition='level >= "ERROR"', output_to=JSONEncoder(output_to=Kept()))
+    heads: list[Filter] = [JSONDecoder(output_to=last) for _ in range(6)]
+    heads += [
+        JSONDecoder(output_to=WhereFilter(condition=f"{one} is None", output_to=last)) for one in "abcdef"
+    ]
+    for head in heads:
+        head.open()
+    compiled: list[str] = []
+    run = conditions._run
+
+    def noted(program: str, found: Any) -> Any:
+        compiled.append(program)
+        return run(program, found)
+
+    monkeypatch.setattr(conditions, "_run", noted)
+    for _ in range(3):
+        for head in heads:
+            head.consume_many([b'{"level":"INFO"}'])
+            head.consume_many([b'{"severity":"ERROR"}'])
+    # Fields with the usual names of a level, and with all: of six that read the same, and of six for two conditions.
+    assert len(compiled) == 2 + 6 * 2 * 2
 
 
 OWN_FILTER = type("OwnFilter", (WhereFilter,), {"filter": lambda _self, message: message})

@@ -14,11 +14,13 @@ from message_passing.codecs.null import NullEncoder
 from message_passing.filters.delay import DelayFilter
 from message_passing.filters.null import NullFilter
 from message_passing.filters.t import TFilter
+from message_passing.filters.where import WhereFilter
 from message_passing.flow import Filter, Input, Output
+from message_passing.inputs.zeromq import ZeroMQInput
 from message_passing.lines import SHARED, LineBatch
 from message_passing.outputs.file import FileOutput
 from message_passing.outputs.null import NullOutput
-from message_passing.testing import ContractError, check_component
+from message_passing.testing import ContractError, check_component, free_port
 from message_passing.wiring import HANDLING, Wiring, leaves_encoding, said, wiring_of
 from support import Kept, accounted_for
 
@@ -99,12 +101,19 @@ def test_blocks_pass_to_what_writes_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "frames"),
     [
-        (JSONDecoder, True),
-        (lambda: NullFilter(output_to=JSONDecoder()), True),
-        (lambda: TFilter(output_to=[JSONDecoder(), NullOutput()]), False),
-        (lambda: Looks(output_to=JSONDecoder()), False),
-        (type("Named", (JSONDecoder,), {"name": "Named"}), True),
-        (type("Own", (JSONDecoder,), {"filter_many": JSONDecoder.filter_many}), False),
+        (lambda: JSONDecoder(output_to=JSONEncoder()), True),
+        (lambda: NullFilter(output_to=JSONDecoder(output_to=JSONEncoder())), True),
+        (lambda: JSONDecoder(output_to=WhereFilter(condition="a", output_to=JSONEncoder())), True),
+        (lambda: JSONDecoder(output_to=Looks(output_to=JSONEncoder())), False),
+        (lambda: TFilter(output_to=[JSONDecoder(output_to=JSONEncoder()), NullOutput()]), False),
+        (lambda: Looks(output_to=JSONDecoder(output_to=JSONEncoder())), False),
+        (lambda: type("Named", (JSONDecoder,), {"name": "Named"})(output_to=JSONEncoder()), True),
+        (
+            lambda: type("Own", (JSONDecoder,), {"filter_many": JSONDecoder.filter_many})(
+                output_to=JSONEncoder()
+            ),
+            False,
+        ),
         (JSONLinesDecoder, False),
         (Stranger, False),
     ],
@@ -112,8 +121,31 @@ def test_blocks_pass_to_what_writes_them(tmp_path: Path) -> None:
 def test_a_batch_as_it_was_received_goes_to_who_does_not_change_it(
     make: Callable[[], Any], frames: bool
 ) -> None:
-    """A filter of a user's gets a list of its own."""
+    """A filter of a user's gets a list of its own; and a decoder to objects has no use for the block."""
     assert wiring_of(Input(output_to=make())).frames is frames
+
+
+def test_an_input_of_ones_own_may_change_what_it_passes_on() -> None:
+    """What it has received is then not marked as objects."""
+
+    class Own(ZeroMQInput):
+        """As it is."""
+
+        def emit(self, messages: list[Any]) -> None:
+            """Change it first."""
+            super().emit([*messages, b"not JSON"])
+
+    for cls, marked in ((ZeroMQInput, True), (Own, False)):
+        head = cls(
+            socket_type="PULL",
+            socket_bind=f"tcp://127.0.0.1:{free_port()}",
+            output_to=JSONDecoder(output_to=JSONEncoder()),
+        )
+        head.rewire()
+        assert head._receiver.marks_objects is marked
+        head.connect_to(JSONDecoder(output_to=Looks(output_to=JSONEncoder())))
+        head.rewire()
+        assert head._receiver.marks_objects is False
 
 
 def test_it_is_decided_anew_when_a_chain_changes() -> None:

@@ -44,7 +44,6 @@ __all__ = [
     "UnconnectedOutput",
 ]
 
-
 _SUSPICIOUS_TIME, _SUSPICIOUS_COUNT = 60.0, 100
 """Seconds, and messages, for which a filter must have removed everything before that is worth a note."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from message_passing.metrics import Snapshot
+    from message_passing.occupancy import Occupancy
 
 
 def says_each(cls: type, root: type, each: str, many: str) -> bool:
@@ -172,16 +173,20 @@ class Output(Component):
             self.metrics.filtered += max(0, count - (self.metrics.losses - lost) - message_count(found))
         return all_as_bytes(self, found)
 
-    def keep_what_fits(self, messages: list[Any], kept: int, most: int) -> list[Any]:
-        """Those of a batch that may be kept beside others, of `most` at most; the rest is dropped: `buffer full`.
+    def keep_what_fits(self, messages: list[Any], kept: Occupancy) -> tuple[list[Any], int]:
+        """Those of a batch that may be kept beside others, and their bytes; the rest is dropped: `buffer full`.
 
         Where whoever brings them waits for room (`drain`), it is all of them as long as there is any.
+
+        Args:
+            messages: the batch.
+            kept: what is kept already; these are added.
         """
-        room = max(0, most - kept)
-        if (room and self.waited_for and self.sources_wait) or len(messages) <= room:
-            return messages
-        self.drop(messages[room:], BUFFER_FULL)
-        return messages[:room]
+        count, size = kept.take_in(messages, whole=self.waited_for and self.sources_wait)
+        if count == len(messages):
+            return messages, size
+        self.drop(messages[count:], BUFFER_FULL)
+        return messages[:count], size
 
     async def drain(self) -> None:
         """Wait until there is room again, like asyncio's `StreamWriter.drain`."""

@@ -27,7 +27,7 @@ QUICK = 0.001
 """Seconds for a message; below that, the clock is read only once every `STRIDE` messages."""
 
 STRIDE, LONG_STRIDE = 16, 64
-"""The second once `_TRUSTED` messages have been quick one after the other."""
+"""The second where fields are chosen by, once `_TRUSTED` messages have been quick one after the other."""
 
 _TRUSTED = 1000
 
@@ -87,13 +87,8 @@ class Pace:
             OutputClosedError: it did.
         """
         component, metrics = self._component, self._component.metrics
-        stop, rest, left, stride, began = (
-            component.stop_request,
-            _iter(messages),
-            len(messages),
-            1,
-            monotonic(),
-        )
+        stop, rest, left = component.stop_request, _iter(messages), len(messages)
+        stride, began = 1, monotonic()
         while left > 0 and self.work_left > 0:
             for message in islice(rest, stride):
                 failed, losses = metrics.failed, metrics.losses
@@ -106,7 +101,13 @@ class Pace:
                 if stop.asked:
                     break
             before, left = left, left - stride if not stop.asked else length_hint(rest)
-            began, stride = self._strode(began, stride, before - left)
+            now = monotonic()
+            if stop.asked or now - began >= QUICK * stride:
+                self._work(began, now, before - left)
+                stride = 1
+            elif stride < STRIDE:
+                stride *= 2
+            began = now
         self._leave(rest, left)
 
     def filter_each(
@@ -141,7 +142,13 @@ class Pace:
                 if stop.asked:
                     break
             before, left = left, left - stride if not stop.asked else length_hint(rest)
-            began, stride = self._strode(began, stride, before - left)
+            now = monotonic()
+            if stop.asked or now - began >= QUICK * stride:
+                self._work(began, now, before - left)
+                stride = 1
+            elif stride < STRIDE:
+                stride *= 2
+            began = now
             if began >= due and left > 0:
                 ready = kept[:]
                 kept.clear()
@@ -155,23 +162,27 @@ class Pace:
         self,
         keeps: Callable[[Any], object],
         items: list[Any],
-        hand_on: Callable[[int, list[object], int], None],
+        chosen: list[object],
+        hand_on: Callable[[int, list[object], int, range], None],
     ) -> None:
         """Call `keeps` with each item, and pass on what it returned. What fails, or was not begun, is a number.
 
         Args:
             keeps: may raise.
             items: the batch.
-            hand_on: receives the number of the first item of a piece, what `keeps` returned for each of the piece
-                (False if it raised), and how many of them are not lost.
+            chosen: an empty list for what `keeps` returns, of the present piece: False if it raised.
+            hand_on: receives the number of the first item of a piece, what `keeps` returned for each of the piece,
+                how many of them are not lost, and the numbers of those not begun yet.
         """
         component, metrics = self._component, self._component.metrics
         stop, count, done, began = component.stop_request, len(items), 0, monotonic()
         stride = LONG_STRIDE if self._quick >= _TRUSTED else 1
-        chosen: list[object] = []
+        outer = stop.emptied  # of a call within which this one is: `keeps` may pass messages on itself
         first, lost, due = 0, metrics.losses, began + SLICE
         while done < count and self.work_left > 0:
             stop.emptied = rest = items[done : done + stride]
+            if stop.asked:  # perhaps just before that
+                del rest[1:]
             losses = metrics.losses
             try:
                 chosen.extend(map(keeps, rest))
@@ -185,14 +196,14 @@ class Pace:
             if began >= due and done < count:
                 ready = chosen[:]
                 chosen.clear()
-                hand_on(first, ready, len(ready) - (metrics.losses - lost))
+                hand_on(first, ready, len(ready) - (metrics.losses - lost), range(done, count))
                 first, lost, began = done, metrics.losses, monotonic()
                 due = began + SLICE
-        stop.emptied = None
+        stop.resume(outer)
         settled = metrics.losses - lost
         if done < count:
             component.drop(range(done, count), NOT_STARTED)
-        hand_on(first, chosen, len(chosen) - settled)
+        hand_on(first, chosen, len(chosen) - settled, range(0))
 
     def _strode(self, began: float, stride: int, done: int) -> tuple[float, int]:
         """Record how long so many messages took; return when that was, and how many to handle until the next time."""
@@ -264,9 +275,7 @@ class Pace:
 
     def _leave(self, rest: Iterator[Any], left: int) -> int:
         """Count the messages that were not begun, and return how many."""
-        if left <= 0:
-            return 0
-        lost = [*rest]
+        lost = [*rest] if left > 0 else []
         self._component.drop(lost, NOT_STARTED)
         return len(lost)
 

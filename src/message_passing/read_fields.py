@@ -141,6 +141,7 @@ def fields_type(reads: frozenset[str]) -> type[ReadFields]:
     return made
 
 
+@lru_cache(maxsize=64)
 def _usual_type(reads: frozenset[str]) -> type[ReadFields]:
     """A class for messages whose level has a usual name, and is one that is known, or has a number besides."""
     names, complete = _names(reads, _USUAL), fields_type(reads)

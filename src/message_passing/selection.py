@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import MessageError
@@ -22,6 +22,31 @@ _FEW = 1 / 8
 
 _UNSEARCHED = 15
 """Batches that are objects without having been searched, after one in which there were more."""
+
+
+class _Own(list[Any]):
+    """What `keeps` passes on itself, each time with how many lines of the piece had been chosen among before.
+
+    Attributes:
+        passed: that.
+    """
+
+    def __init__(self, chosen: list[object]) -> None:
+        super().__init__()
+        self._chosen = chosen
+        self.passed: list[tuple[int, list[Any]]] = []
+
+    def extend(self, messages: Iterable[Any]) -> None:
+        """Note them."""
+        self.passed.append((len(self._chosen), [*messages]))
+
+    def among(self, piece: ReadLines, which: Sequence[object], *, to_read: bool) -> Iterator[list[Any]]:
+        """These and the lines chosen, in order."""
+        passed, self.passed, begin = self.passed, [], 0
+        for end, messages in (*passed, (len(which), [])):
+            yield piece.part(begin, end).chosen(which[begin:end], to_read=to_read)
+            yield messages
+            begin = end
 
 
 class Selection:
@@ -75,19 +100,29 @@ class Selection:
                 hand_on(kept, len(lines))
             return
         self.metrics, self.stop_request = owner.metrics, owner.stop_request
-        self._lines, count = lines, len(lines)
+        before, self._lines, count = self._lines, lines, len(lines)
+        answers: list[object] = []
+        own = _Own(answers)
 
-        def pass_on(first: int, which: list[object], of: int) -> None:
-            end = first + len(which)
-            piece = lines if len(which) == count else lines.part(first, end)
+        def pass_on(first: int, which: list[object], of: int, rest: range) -> None:
+            piece = lines if len(which) == count else lines.part(first, first + len(which))
             try:
-                kept = piece.chosen(which, to_read=to_read)
+                kept: list[list[Any]] = [piece.chosen(which, to_read=to_read)]
             except owner.stop_request.caught:  # something whose truth cannot be told, as that of an array
-                found = [self._truth(first + number, one) for number, one in enumerate(which)]
-                kept, of = piece.chosen(found, to_read=to_read), of - found.count(None)
-            hand_on(kept, of, islice(lines, end, None))
+                which = [self._truth(first + number, one) for number, one in enumerate(which)]
+                kept, of = [piece.chosen(which, to_read=to_read)], of - which.count(None)
+            if own.passed:
+                kept = [*own.among(piece, which, to_read=to_read)]
+            filtered = max(0, of - sum(map(len, kept)))
+            for number, one in enumerate(kept, 1):
+                left = chain(*kept[number:], map(lines.__getitem__, rest))
+                hand_on(one, len(one) + (filtered if number == 1 else 0), left)
 
-        self._pace.choose_each(owner.keeps, lines.fields, pass_on)
+        try:
+            with owner._onward.gathered(own):  # noqa: SLF001 - this is a part of it
+                self._pace.choose_each(owner.keeps, lines.fields, answers, pass_on)
+        finally:
+            self._lines = before
 
     def _truth(self, number: int, answer: object) -> bool | None:
         """Whether an answer is true; None if that cannot be told: the line has failed."""

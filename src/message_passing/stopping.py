@@ -43,6 +43,12 @@ class StopRequest:
             if (rest := self.emptied) is not None:
                 rest.clear()
 
+    def resume(self, outer: list[Any] | None) -> None:
+        """A loop within another one has ended: this is of the outer one, if any."""
+        self.emptied = outer
+        if outer and self.asked:
+            outer.clear()
+
     def begin_closing(self) -> float:
         """The moment from which a component that is being closed counts how long it waits for receivers.
 

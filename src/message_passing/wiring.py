@@ -151,8 +151,11 @@ def _takes_blocks(output: Any) -> bool:
 
 
 def _takes_frames(output: Any) -> bool:
-    if said(type(output), "takes_frames") is True or said(type(output), "takes_blocks") is True:
+    if said(type(output), "takes_blocks") is True:
         return True
+    if said(type(output), "takes_frames") is True:  # the block is of use to it only if it passes text on
+        following = output.outputs()
+        return all(map(_becomes_text, following)) or _read_by(following) is not None
     return said(type(output), "passes_blocks") is True and all(map(_takes_frames, output.outputs()))
 
 

@@ -74,6 +74,25 @@ def test_what_is_held_is_bounded() -> None:
     asyncio.run(scenario())
 
 
+def test_what_is_held_is_bounded_in_bytes() -> None:
+    """Whatever the messages are: one alone may be larger; inputs wait until there is room."""
+
+    async def scenario() -> None:
+        end = Kept()
+        delay = DelayFilter(delay_for=0.05, buffer_bytes=20, output_to=end)
+        delay.consume_many([{"a": "x" * 1000}, b"1"])
+        assert (delay.held(), delay.snapshot()["dropped"]) == (1, {"buffer full": 1})
+        await delay.drain()
+        delay.consume_many([{"a": 1}, b"2" * 12, "3"])
+        assert (delay.held(), delay.snapshot()["dropped"]) == (2, {"buffer full": 2})
+        assert accounted_for(delay)
+        await delay.drain()
+        assert end.messages == [{"a": "x" * 1000}, {"a": 1}, b"2" * 12]
+        assert delay.kept.size == 0
+
+    asyncio.run(scenario())
+
+
 def test_closing_passes_on_what_is_held() -> None:
     """At once, in order, to outputs that are still open; no timer is left behind."""
 

@@ -76,6 +76,21 @@ def test_as_it_is_typed() -> None:
          {"time": "2026-11-26T12:00:00.000000Z", "level": "CRITICAL", "pid": 12, "tid": 34, "connection": 56,
           "message": 'open() "/x" failed (2: No such file)', "client": "192.0.2.1", "server": "_",
           "request": "GET / HTTP/1.1", "host": "h"}),
+        ("nginx_error",
+         ('2026/11/26 12:00:00 [error] 1#2: *3 open() "/a, client: 6.6.6.6" failed, client: 7.7.7.7,'
+          ' client: 192.0.2.1, server: a b, request: "GET /, host: \\"q\\"", subrequest: "/auth"'
+          ', upstream: "http://[::1]:80/"'),
+         {"time": "2026-11-26T12:00:00.000000Z", "level": "ERROR", "pid": 1, "tid": 2, "connection": 3,
+          "message": 'open() "/a, client: 6.6.6.6" failed, client: 7.7.7.7', "client": "192.0.2.1", "server": "a b",
+          "request": 'GET /, host: "q"', "subrequest": "/auth", "upstream": "http://[::1]:80/"}),
+        ("nginx_error",
+         ("2026/11/26 12:00:00 [info] 1#2: *3 client disconnected, client: ::1, server: [::]:9"
+          ", bytes from/to client:0/1, bytes from/to upstream:2/3"),
+         {"time": "2026-11-26T12:00:00.000000Z", "level": "INFO", "pid": 1, "tid": 2, "connection": 3,
+          "message": "client disconnected, bytes from/to client:0/1, bytes from/to upstream:2/3", "client": "::1",
+          "server": "[::]:9"}),
+        ("syslog", "<13>h CEF:0|a|b|c|d|e|f|g=h",
+         {"facility": "user", "level": "NOTICE", "host": "h", "message": "CEF:0|a|b|c|d|e|f|g=h"}),
         ("syslog",
          ('<165>1 2003-10-11T22:14:15.003Z host.example.com evntslog 7 ID47 [ex@32473 iut="3" t="a'
           ' \\"b\\""][x@1] \ufeffAn event'),
@@ -95,6 +110,9 @@ def test_as_it_is_typed() -> None:
         ("cef", "CEF:0|a|b|c|d|e|f|",
          {"version": "0", "vendor": "a", "product": "b", "device_version": "c", "signature": "d", "name": "e",
           "severity": "f"}),
+        ("cef", "CEF:0|a|b|c|d|e|f|name=x name2=y",
+         {"version": "0", "vendor": "a", "product": "b", "device_version": "c", "signature": "d", "name": "e",
+          "severity": "f", "extension_name": "x", "name2": "y"}),
         ("cef", r"CEF:0|a|b|c|d|e|f|msg=x\ny\\nz= path=C:\Temp a=b=c|d",
          {"version": "0", "vendor": "a", "product": "b", "device_version": "c", "signature": "d", "name": "e",
           "severity": "f", "msg": "x\ny\\nz=", "path": r"C:\Temp", "a": "b=c|d"}),

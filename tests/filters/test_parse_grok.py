@@ -159,12 +159,12 @@ def test_fields_and_types() -> None:
     }
     assert "does not match" in parsed("1.2.3.4 get / 1 x", format="grok", pattern=pattern, patterns=own)
     line = (
-        '1.2.3.4 - bob [10/Oct/2000:13:55:36 -0700] "GET /a?b HTTP/1.1" 200 - "http://x/" "Mozilla/5.0 (X)"'
+        '1.2.3.4 - bob [10/Oct/2000:13:55:36 -0700] "GET /a?b HTTP/1.1" 200 - "-" "Mozilla/5.0 \\"X\\" \\" z"'
     )
     found = parsed(line, format="grok", pattern="%{COMBINEDAPACHELOG}")
     assert found["path"] == "/a?b"
     assert found["status"] == 200
-    assert found["agent"] == "Mozilla/5.0 (X)"
+    assert found["agent"] == r"Mozilla/5.0 \"X\" \" z"
 
 
 @pytest.mark.parametrize(
@@ -179,6 +179,10 @@ def test_fields_and_types() -> None:
             "2024-02-03T12:05:06.250000Z",
         ),
         ("2024-02-03T04:05:06,5", "iso8601", "Asia/Kolkata", "2024-02-02T22:35:06.500000Z"),
+        ("2024-02-03t04:05:06z", "iso8601", "Asia/Kolkata", "2024-02-03T04:05:06.000000Z"),
+        ("2024-034 10 PM", "%Y-%j %I %p", "UTC", "2024-02-03T22:00:00.000000Z"),
+        ("Sat 05 24", "%a %W %y", "UTC", "2024-02-03T00:00:00.000000Z"),
+        ("2024-02-03", "%Y-%m-%d", "Europe/Berlin", "2024-02-02T23:00:00.000000Z"),
         ("1706933106.5", "epoch", "UTC", "2024-02-03T04:05:06.500000Z"),
         ("1706933106500", "epoch", "UTC", "2024-02-03T04:05:06.500000Z"),
     ],
@@ -251,7 +255,20 @@ def test_times_without_a_year_and_wrong_ones() -> None:
         ({"format": "grok", "pattern": "%{A:a}", "patterns": {"A": "(a+)+b"}}, "exponential"),
         ({"format": "grok", "pattern": "%{WORD:a}" * 201}, "more than 200 fields"),
         ({"format": "json", "time_format": "%Z"}, "%Z, a zone by its letters, is ambiguous"),
-        ({"format": "json", "time_format": "seconds"}, "it has no strptime letters"),
+        (
+            {"format": "json", "time_format": "UNIX_MS"},
+            "it has no strptime letters, such as %Y-%m-%d %H:%M:%S, and",
+        ),
+        *(
+            ({"format": "json", "time_format": form}, problem)
+            for problem, forms in (
+                ("it says no day", ("%H:%M:%S", "%d %H:%M", "%a %H:%M", "%Y %W", "%Y-%m")),
+                ("it says no hour", ("%Y-%m-%d %I:%M", "%b %d %M:%S")),
+                ("; for %L, write %f", ("%Y-%m-%dT%H:%M:%S.%L%z",)),
+                ("in format '%s'; for %s, write `epoch`, alone", ("%s",)),
+            )
+            for form in forms
+        ),
     ],
 )
 def test_what_is_refused(options: Any, problem: str) -> None:

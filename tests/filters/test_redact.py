@@ -246,6 +246,7 @@ PIECES = st.sampled_from(
             "basic ",
             "\u00e9",
             "\ufb00",
+            "\\u00a",
             "\x01",
             "\n",
             "\\",
@@ -420,6 +421,15 @@ def test_a_card_after_a_control_character_is_found_among_many_objects() -> None:
     many = [{"text": "nothing"} for _ in range(20)]
     assert redact.filter_many([*many, {"text": "\x1b4111111111111111"}, *many])[20] == {"text": "\x1b*"}
     assert redact.filter_many([*many, {"text": "\x014111 1111-1111 1111 "}, *many])[20] == {"text": "\x01* "}
+    for before in (
+        "\\u00a",
+        "\x1b\\u00a",
+        "\\u00\x1b",
+        "\\\\u00f",
+        "\\u0000\x00",
+    ):  # of which some is no escape
+        masked = redact.filter_many([*many, {"text": f"{before}4111111111111111"}, *many])[20]
+        assert masked == {"text": f"{before}*"}
 
 
 def test_lines_in_which_nothing_is_found_pass_as_they_came() -> None:

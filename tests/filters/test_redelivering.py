@@ -135,14 +135,60 @@ def test_what_is_kept_is_bounded() -> None:
     """What does not fit is dropped, and counted; nothing else is lost when it is closed."""
 
     async def work() -> None:
-        for retry in (
-            RetryFilter(output_to=Stands(), buffer_messages=3),
-            FallbackFilter(output_to=Stands(), buffer_messages=3),
-        ):
-            found = deliver(retry, [b"%d" % n for n in range(5)])
-            assert (retry.held(), retry.snapshot()["dropped"]) == (3, {"buffer full": 2})
-            retry.close()
-            assert (found, retry.held(), retry.metrics.passed) == ([LOST], 0, 3)
+        for kind in (RetryFilter, FallbackFilter):
+            for name in ("buffer_messages", "buffer_bytes"):
+                bound: dict[str, Any] = {name: 3}
+                retry = kind(output_to=Stands(), **bound)
+                found = deliver(retry, [b"%d" % n for n in range(5)])
+                assert (retry.held(), retry.snapshot()["dropped"]) == (3, {"buffer full": 2})
+                retry.close()
+                assert (found, retry.held(), retry.metrics.passed) == ([LOST], 0, 3)
+
+    run(work)
+
+
+@pytest.mark.parametrize("bound", [{"buffer_messages": 4}, {"buffer_bytes": 8}])
+def test_inputs_wait_until_half_of_the_room_is_free(bound: dict[str, Any]) -> None:
+    """Whichever bound is reached: what is brought meanwhile is kept as long as there is any room, not dropped."""
+
+    async def work() -> None:
+        output = Stands()
+        retry = RetryFilter(output_to=output, **bound)
+        retry.waited_for = True
+        for message in (b"11", b"22", b"33"):
+            deliver(retry, [message])
+        waits = asyncio.create_task(retry.drain())
+        output.holds[0].release()
+        await asyncio.sleep(0)
+        assert not waits.done()
+        output.holds[1].release()
+        async with asyncio.timeout(5):
+            await waits
+        deliver(retry, [b"4" * 100, b"5"])
+        deliver(retry, [b"6"])
+        assert (retry.held(), retry.metrics.lost()) == ((3, 1) if "buffer_bytes" in bound else (4, 0))
+        output.holds[2].release()
+        output.holds[3].release()
+        assert retry.kept.size == (0 if "buffer_bytes" in bound else 1)
+
+    run(work)
+
+
+def test_what_has_passed_of_a_batch_is_not_kept() -> None:
+    """Neither is what cannot be copied: the room is that of what was lost, in messages and in bytes."""
+
+    class LosesSome(Fails):
+        def write_many(self, messages: list[Any]) -> None:
+            self.drop(messages[1:], "no room")
+
+    async def work() -> None:
+        endless: dict[str, Any] = {}
+        endless["self"] = endless
+        retry = RetryFilter(output_to=LosesSome(), first=1000, longest=1000, error=Kept())
+        deliver(retry, [b"a" * 1000, b"b" * 10, b"cc", endless])
+        assert (retry.kept.count, retry.kept.size) == (2, 12)
+        retry.close()
+        assert (retry.kept.count, retry.kept.size) == (0, 0)
 
     run(work)
 

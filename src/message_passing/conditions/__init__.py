@@ -49,8 +49,8 @@ def value(d, now):
 """
 
 
-_MOST_CLASSES = 4
-"""Classes of fields that one condition is compiled for: a reader has two, and a reload brings another one."""
+_MOST_CLASSES = 32
+"""Classes of fields that one condition is compiled for: each decoder before it may read other ones, in two ways."""
 
 _FIELDS_PROGRAM = """
 def choose(messages, now):

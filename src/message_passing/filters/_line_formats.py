@@ -33,8 +33,11 @@ _NGINX = re.compile(
     re.DOTALL,
 )
 _NGINX_PAIR = re.compile(
-    r', (client|server|request|upstream|host|referrer|login): ("(?:[^"\\]|\\.)*"|[^,"]*)'
+    r', (client|server|request|subrequest|upstream|host|referrer|login|session): ("(?:[^"\\]|\\.)*"|[^,"]*)'
 )
+_NGINX_COUNTS = re.compile(r"(?:, bytes from/to (?:client|upstream):\d+/\d+){0,4}+\Z")
+"""What the stream module adds behind them."""
+
 _SYSLOG = re.compile(r"<(\d{1,3})>(?:(?P<version>\d{1,2}) )?")
 _RFC5424 = re.compile(r"(?P<time>\S+) (?P<host>\S+) (?P<app>\S+) (?P<pid>\S+) (?P<msgid>\S+) ")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -59,7 +62,7 @@ _ISO = re.compile(
 _AFTER_TIME = re.compile(
     rf"(?:(?!(?i:{'|'.join(_MONTHS)}) {{1,2}}\d)(?P<host>[^\s:\[\]%]+"
     r"|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*(?:%\w+)?) (?:: (?=%))?)?"
-    r"(?:(?P<app>[^\s:\[\]]{1,128})(?:\[(?P<pid>[^\]\s]{1,128})\])?: ?)?(?P<message>.*)",
+    r"(?:(?!CEF:\d|LEEF:\d)(?P<app>[^\s:\[\]]{1,128})(?:\[(?P<pid>[^\]\s]{1,128})\])?: ?)?(?P<message>.*)",
     re.DOTALL,
 )
 _ELEMENT = re.compile(r'\[([^\s="\]]+)((?: [^\s="\]]+="(?:[^"\\\]]|\\.)*")*)\]')
@@ -174,10 +177,19 @@ def parse_nginx_error(text: str, zone: tzinfo) -> dict[str, Any]:
     )
     fields["level"] = _NGINX_LEVELS.get(fields["level"], fields["level"].upper())
     message = fields.get("message", "")
-    for pair in _NGINX_PAIR.finditer(message):
-        fields[pair[1]] = _unescaped(pair[2].strip('"'))
-    if first := _NGINX_PAIR.search(message):
-        fields["message"] = message[: first.start()]
+    counts = _NGINX_COUNTS.search(message)
+    end = counts.start() if counts else len(message)
+    pairs: dict[str, re.Match[str]] = {}  # each once, at the end: others are of the message
+    last = -1
+    for pair in _NGINX_PAIR.finditer(message, 0, end):
+        if pair.start() != last or pair[1] in pairs:
+            pairs = {}
+        pairs[pair[1]], last = pair, pair.end()
+    if pairs and last == end:
+        fields |= {
+            name: _unescaped(pair[2].removeprefix('"').removesuffix('"')) for name, pair in pairs.items()
+        }
+        fields["message"] = message[: min(pair.start() for pair in pairs.values())] + message[end:]
     return fields | {name: int(fields[name]) for name in ("pid", "tid", "connection") if name in fields}
 
 
@@ -267,10 +279,12 @@ def parse_cef(text: str, _zone: tzinfo) -> dict[str, Any]:
     names = ("version", "vendor", "product", "device_version", "signature", "name", "severity")
     fields: dict[str, Any] = dict(zip(names, map(_unescaped, match.groups()), strict=True))
     rest = text[match.end() :].rstrip("\r\n")
-    keys = [one for one in _CEF_KEY.finditer(rest) if rest[one.end() - 2] != "\\"]
+    keys = [*_CEF_KEY.finditer(rest)]
     ends = [one.start() - 1 for one in keys[1:]] + [len(rest)]
     return fields | {
-        one[1]: _unescaped(rest[one.end() : end].rstrip(), "nr")
+        f"extension_{one[1]}" if one[1] in fields else one[1]: _unescaped(
+            rest[one.end() : end].rstrip(), "nr"
+        )
         for one, end in zip(keys, ends, strict=False)  # without keys there is an end all the same
     }
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import monotonic
 from message_passing.delivery import Outcome
 from message_passing.errors import MessageError, OutputClosedError
+from message_passing.filters._buffering import POLL, BufferingFilter
 from message_passing.filters._copying import copied
-from message_passing.flow import Filter
+from message_passing.occupancy import bytes_of
 from message_passing.options import option
 from message_passing.output import running_loop, wait_for_change
 from message_passing.redelivery import AttemptResult, DeliveryAttempt
 
 if TYPE_CHECKING:
+    import asyncio
+
     from message_passing.delivery import Hold
     from message_passing.output import Output
-
-_POLL = 1.0
-"""Seconds after which one that waits looks again, at the latest."""
 
 
 class KeptBatch:
@@ -28,6 +27,7 @@ class KeptBatch:
 
     Attributes:
         messages: as they came; of those, what is known not to have been lost is left out when some were.
+        size: their bytes.
         hold: of the delivery that they belong to.
         began: when they came.
         attempts: how often they were handed on.
@@ -37,10 +37,10 @@ class KeptBatch:
         exact: it is known what of them was lost; otherwise they are handed on one by one.
     """
 
-    __slots__ = ("attempts", "began", "branch", "exact", "hold", "messages", "timer", "waits")
+    __slots__ = ("attempts", "began", "branch", "exact", "hold", "messages", "size", "timer", "waits")
 
-    def __init__(self, messages: list[Any], hold: Hold) -> None:
-        self.messages, self.hold = messages, hold
+    def __init__(self, messages: list[Any], size: int, hold: Hold) -> None:
+        self.messages, self.size, self.hold = messages, size, hold
         self.began = monotonic()
         self.attempts = self.branch = 0
         self.timer: asyncio.TimerHandle | None = None
@@ -53,14 +53,11 @@ class KeptBatch:
             self.timer = None
 
 
-class Redelivering(Filter):
+class Redelivering(BufferingFilter):
     """Keeps each batch until what comes next has settled it. Define `branch_of` and `after_loss`."""
 
     transparent = True
 
-    buffer_messages: int = option(
-        default=10_000, ge=1, description="The most messages that are kept until they are settled."
-    )
     flush_timeout: float = option(
         default=10.0, ge=0, description="Seconds that shutdown waits for batches that are not settled."
     )
@@ -69,10 +66,7 @@ class Redelivering(Filter):
         """Nothing is kept."""
         super().on_init()
         self._kept: dict[KeptBatch, None] = {}
-        self._count = 0
-        self._changed = asyncio.Event()
         self._ending = False
-        self._gone: OutputClosedError | None = None  # raised to whoever feeds this
 
     def branch_of(self, kept: KeptBatch) -> Output:
         """Where a batch is handed to."""
@@ -95,12 +89,11 @@ class Redelivering(Filter):
         Raises:
             OutputClosedError: nobody reads any more what this hands on.
         """
-        self._raise_gone()
-        messages = self.keep_what_fits(messages, self._count, self.buffer_messages)
+        self.raise_gone()
+        messages, size = self.keep_what_fits(messages, self.kept)
         if messages:
-            kept = KeptBatch([*messages], self.hold())
+            kept = KeptBatch([*messages], size, self.hold())
             self._kept[kept] = None
-            self._count += len(messages)
             self._hand(kept)
 
     def _hand(self, kept: KeptBatch) -> None:
@@ -136,8 +129,8 @@ class Redelivering(Filter):
                 able.append(message)
         with kept.hold.resumed():
             self.fail(MessageError("nested too deeply to be copied, or holds itself"), deep)
-        self._count -= len(deep)
-        kept.messages, kept.attempts = able, kept.attempts - 1
+        self._keep_only(kept, able)
+        kept.attempts -= 1
         kept.stop_timer()
         if able:
             self._hand(kept)
@@ -167,23 +160,22 @@ class Redelivering(Filter):
         """Only what was lost is kept; the rest has passed."""
         kept.exact = kept.exact and result.exact
         if done := len(kept.messages) - len(result.lost):
-            kept.messages = [kept.messages[index] for index in result.lost]
-            self._count -= done
-            self._changed.set()
+            self._keep_only(kept, [kept.messages[index] for index in result.lost])
             self.hand_to(self.branch_of(kept), [], done)
         if result.rejected:
             kept.hold.note(Outcome.REJECTED)
+
+    def _keep_only(self, kept: KeptBatch, messages: list[Any]) -> None:
+        size = bytes_of(messages)
+        self.kept.give_back(len(kept.messages) - len(messages), kept.size - size)
+        kept.messages, kept.size = messages, size
+        self.changed.set()
 
     def _hand_later(self, kept: KeptBatch) -> None:
         try:
             self._hand(kept)
         except OutputClosedError as error:
-            self._gone = error
-            self._changed.set()
-
-    def _raise_gone(self) -> None:
-        if self._gone:
-            raise self._gone
+            self.note_gone(error)
 
     def _end(self, kept: KeptBatch, outcome: Outcome) -> None:
         """It is counted where it was handed to: here it has passed."""
@@ -197,12 +189,8 @@ class Redelivering(Filter):
     def _forget(self, kept: KeptBatch) -> None:
         kept.stop_timer()
         del self._kept[kept]
-        self._count -= len(kept.messages)
-        self._changed.set()
-
-    def held(self) -> int:
-        """What is not settled."""
-        return self._count
+        self.kept.give_back(len(kept.messages), kept.size)
+        self.changed.set()
 
     async def drain(self) -> None:
         """Wait until there is room here; what is downstream is waited for by that.
@@ -210,10 +198,7 @@ class Redelivering(Filter):
         Raises:
             OutputClosedError: nobody reads any more what this hands on.
         """
-        self._raise_gone()
-        while self._count > self.buffer_messages // 2 and self.sources_wait and not self.stop_request.asked:
-            await wait_for_change(self._changed, _POLL)
-            self._raise_gone()
+        await self.wait_for_room(1 / 2)
 
     async def flush(self) -> None:
         """Wait until what was handed on is settled; what is lost meanwhile is handed on again at once."""
@@ -224,7 +209,7 @@ class Redelivering(Filter):
                 self._hand_later(kept)
         until = monotonic() + self.flush_timeout
         while self._kept and (left := until - monotonic()) > 0:
-            await wait_for_change(self._changed, min(_POLL, left))
+            await wait_for_change(self.changed, min(POLL, left))
 
     def on_close(self) -> None:
         """What was handed on, and is not settled, is what the next one makes of it, which counts it."""

@@ -74,8 +74,10 @@ _CONTROL = re.compile(rb"\\u00[0-9a-f]{2}")
 
 
 def _has_card(line: bytes) -> bool:
-    text = _CONTROL.sub(b"x", line) if b"\\u" in line else line
-    return any(cards(text.decode())) or _may_be_rounded(line) is not None
+    if any(cards(line.decode())) or _may_be_rounded(line):
+        return True
+    # Not instead of the above: after an escaped backslash, it is no escape.
+    return b"\\u" in line and any(cards(_CONTROL.sub(b"x", line).decode()))
 
 
 def _has_email(line: bytes) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from message_passing.clock import iso_time, wall
@@ -13,6 +14,25 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
 _DAY = 86_400
+
+_SAMPLE = datetime(2019, 11, 23, 22, 47, 58, 123456, tzinfo=UTC)
+"""A time of which each part shows in its place, if a form has a place for it."""
+
+_OTHER_CODES = {
+    "s": "`epoch`, alone",
+    **dict.fromkeys("LNQ", "%f"),
+    **dict.fromkeys("36", "%f"),
+    "9": "`iso8601`: %f has six digits at most",
+    "e": "%d",
+    "F": "%Y-%m-%d",
+    "D": "%m/%d/%y",
+    "T": "%H:%M:%S",
+    "R": "%H:%M",
+    "k": "%H",
+    "l": "%I",
+    "P": "%p",
+}
+"""Codes of strptime(3), strftime(3) and of other log collectors, and what Python's strptime calls the same."""
 
 
 def iso_in_zone(moment: datetime, zone: tzinfo) -> str:
@@ -62,28 +82,50 @@ def time_by(form: str) -> Callable[[Any, tzinfo], str]:
     if form == "epoch":
         return _by_epoch
     if form == "iso8601":
-        return lambda value, zone: iso_in_zone(datetime.fromisoformat(str(value).replace(",", ".")), zone)
+        return _by_iso8601
     if "%Z" in form:
         raise ValueError("%Z, a zone by its letters, is ambiguous: use %z, or set `timezone`")
-    now = datetime.now().astimezone()
     has_year = any(one in form for one in ("%Y", "%y", "%c", "%x", "%G"))
-    whole = form if has_year else f"%Y {form}"  # a day without a year is ambiguous (Python 3.13 warns)
-    try:
-        datetime.strptime(now.strftime(whole), whole)  # noqa: DTZ007 - only whether it can be read
-    except ValueError as error:
-        raise ValueError(f"it is no form of strptime: {error}") from error
-    if "%" not in form or now.strftime(form) == form:
-        raise ValueError("it has no strptime letters, such as %Y-%m-%d %H:%M:%S")
+    _require_form(form, has_year=has_year)
     if has_year:
         return lambda value, zone: iso_in_zone(datetime.strptime(str(value), form), zone)  # noqa: DTZ007 - `_iso` adds it
     return lambda value, zone: iso_in_zone(_latest_time(str(value), form, zone), zone)
 
 
+def _require_form(form: str, *, has_year: bool) -> None:
+    """A form that can be read, and says a day, and the hour if any part of the day: nothing of a time is made up.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if "%" not in form or _SAMPLE.strftime(form) == form:
+        raise ValueError(
+            "it has no strptime letters, such as %Y-%m-%d %H:%M:%S, and is neither `iso8601` nor `epoch` (a number "
+            "of seconds, milliseconds and so on)"
+        )
+    whole = form if has_year else f"%Y {form}"  # a day without a year is ambiguous (Python 3.13 warns)
+    try:
+        found = datetime.strptime(_SAMPLE.strftime(whole), whole)  # noqa: DTZ007 - only what can be read
+    except ValueError as error:
+        codes = re.findall("%(.)", form.replace("%%", ""))
+        hint = next((f"; for %{one}, write {_OTHER_CODES[one]}" for one in codes if one in _OTHER_CODES), "")
+        raise ValueError(f"it is no form of strptime: {str(error).replace(whole, form)}{hint}") from error
+    if found.date() != _SAMPLE.date():
+        raise ValueError("it says no day: a time needs a day and a month (%d and %m or %b), or %j")
+    if found.hour not in (_SAMPLE.hour, 0) or (found.minute and not found.hour):
+        raise ValueError("it says no hour of the day: write %H, or %I with %p")
+
+
+def _by_iso8601(value: Any, zone: tzinfo) -> str:
+    text = str(value).strip().upper()  # RFC 3339, section 5.6: its letters may be small ones
+    return iso_in_zone(datetime.fromisoformat(text.replace(",", ".")), zone)
+
+
 def _by_itself(value: Any, zone: tzinfo) -> str:
     if (moment := moment_of(value, utc=False)) is not None:
         return iso_time(moment)
-    try:  # RFC 3339, section 5.6: its letters may be small ones
-        return iso_in_zone(datetime.fromisoformat(str(value).strip().upper().replace(",", ".")), zone)
+    try:
+        return _by_iso8601(value, zone)
     except ValueError:
         text = f"{str(value)[:80]!r} is no time of ISO 8601, nor a number of seconds since 1970"
         raise ValueError(f"{text}: say with `time_format` how it is written") from None

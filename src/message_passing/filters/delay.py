@@ -8,23 +8,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from message_passing.errors import MessageError, OutputClosedError
-from message_passing.flow import Filter
+from message_passing.filters._buffering import BufferingFilter
 from message_passing.options import option
-from message_passing.output import wait_for_change
 
 if TYPE_CHECKING:
     from message_passing.delivery import Hold
 
-_POLL = 1.0
-"""Seconds after which one that waits for room looks again, at the latest."""
 
-
-class DelayFilter(Filter):
+class DelayFilter(BufferingFilter):
     """Passes every message on unchanged, `delay_for` seconds after it arrived, in the same order.
 
     For tests, and for letting something else happen first. What arrives within that time is buffered in memory, up to
-    `buffer_messages`: then inputs wait for room, and what does not fit is dropped and counted (`buffer full`). What
-    is still buffered when the chain ends is passed on at once.
+    `buffer_messages` and `buffer_bytes`: then inputs wait for room, and what does not fit is dropped and counted
+    (`buffer full`). What is still buffered when the chain ends is passed on at once.
 
     It needs a running asyncio event loop, which every chain that is run by `message-passing` has.
     """
@@ -41,10 +37,7 @@ class DelayFilter(Filter):
     def on_init(self) -> None:
         """Start with an empty buffer."""
         super().on_init()
-        self._held: deque[tuple[list[Any], Hold, asyncio.TimerHandle]] = deque()
-        self._count = 0
-        self._passed_on = asyncio.Event()
-        self._gone: OutputClosedError | None = None
+        self._held: deque[tuple[list[Any], int, Hold, asyncio.TimerHandle]] = deque()
 
     def write_many(self, messages: list[Any]) -> None:
         """Buffer a batch, as far as there is room, with one timer.
@@ -53,8 +46,7 @@ class DelayFilter(Filter):
             MessageError: no event loop is running in this thread.
             OutputClosedError: when the last batch was passed on, there was no reader any more.
         """
-        if self._gone:
-            raise self._gone
+        self.raise_gone()
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError as error:
@@ -62,15 +54,10 @@ class DelayFilter(Filter):
                 "there is no running asyncio event loop to time the delay with: run the chain in one, "
                 "or leave the Delay filter out"
             ) from error
-        messages = self.keep_what_fits(messages, self._count, self.buffer_messages)
-        if not messages:
-            return
-        self._count += len(messages)
-        self._held.append((messages, self.hold(), loop.call_later(self.delay_for, self._time_is_up)))
-
-    def held(self) -> int:
-        """How many messages are buffered."""
-        return self._count
+        messages, size = self.keep_what_fits(messages, self.kept)
+        if messages:
+            timer = loop.call_later(self.delay_for, self._time_is_up)
+            self._held.append((messages, size, self.hold(), timer))
 
     async def drain(self) -> None:
         """Wait until there is room again, here and downstream.
@@ -78,10 +65,7 @@ class DelayFilter(Filter):
         Raises:
             OutputClosedError: when the last batch was passed on, there was no reader any more.
         """
-        while self._count >= self.buffer_messages and self.sources_wait and not self.stop_request.asked:
-            await wait_for_change(self._passed_on, _POLL)
-        if self._gone:
-            raise self._gone
+        await self.wait_for_room(1)
         await super().drain()
 
     async def flush(self) -> None:
@@ -95,17 +79,17 @@ class DelayFilter(Filter):
 
     def _pass_on(self) -> None:
         while self._held:
-            self._held[0][2].cancel()
+            self._held[0][3].cancel()
             self._time_is_up()
 
     def _time_is_up(self) -> None:
         # The oldest batch is the one that is due: timers of one delay end in the order that they were set,
         # and where the loop's clock is too coarse to tell two apart, taking the oldest keeps the order.
-        messages, hold, _ = self._held.popleft()
-        self._count -= len(messages)
-        self._passed_on.set()
+        messages, size, hold, _ = self._held.popleft()
+        self.kept.give_back(len(messages), size)
+        self.changed.set()
         try:
             with hold.resumed(last=True):
                 self.emit(messages)
         except OutputClosedError as error:
-            self._gone = error  # raised to our caller later, since the loop that called this cannot use it
+            self.note_gone(error)

@@ -25,8 +25,9 @@ class FallbackFilter(Branching, Redelivering):
     in both. The last one has no time limit.
 
     Each loss is counted and reported where it happens, and a batch that all have lost is a loss of the last. What is
-    not settled is kept, up to `buffer_messages`; inputs wait for room, and what does not fit is dropped and counted
-    (`buffer full`). It needs a running asyncio event loop, as every chain that is run by `message-passing` has.
+    not settled is kept, up to `buffer_messages` and `buffer_bytes`; inputs wait for room, and what does not fit is
+    dropped and counted (`buffer full`). It needs a running asyncio event loop, as every chain that is run by
+    `message-passing` has.
     """
 
     name = "Fallback"

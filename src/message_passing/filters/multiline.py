@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from itertools import islice
 from math import inf
-from sys import getsizeof
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
-
-import msgspec
 
 from message_passing.delivery import AMBIENT, Outcome
 from message_passing.dotted import value_at, with_value
@@ -16,6 +13,7 @@ from message_passing.errors import Fault, OptionError, OutputClosedError
 from message_passing.filters._message_keys import key_of
 from message_passing.filters._timed import RECENTLY, TimedFilter
 from message_passing.filters._traces import ALONE, begins_with, continues_with, tracebacks_of
+from message_passing.occupancy import bytes_of, bytes_of_text
 from message_passing.options import option
 
 if TYPE_CHECKING:
@@ -31,18 +29,18 @@ class LineGroup:
         first: the message that the first line came in.
         lines: their texts.
         size: of these, in characters.
-        other_size: of the first message's other fields, in bytes of JSON.
+        bytes: of these, and of the first message's other fields: see `bytes_of`.
         state: what may follow: see `_traces`.
         began: when the first one came.
         latest: when the last one came.
         holds: of deliveries that brought some of them.
     """
 
-    __slots__ = ("began", "first", "holds", "latest", "lines", "other_size", "size", "state")
+    __slots__ = ("began", "bytes", "first", "holds", "latest", "lines", "size", "state")
 
     def __init__(self, first: Any, line: str, state: str | None, now: float) -> None:
         self.first, self.lines, self.size, self.state = first, [line], len(line), state
-        self.other_size = max(_size_of(first) - len(line), 0) if isinstance(first, dict) else 0
+        self.bytes = bytes_of([first])
         self.began = self.latest = now
         self.holds: list[Hold] = []
 
@@ -100,7 +98,7 @@ class MultilineFilter(TimedFilter):
     buffer_size: int = option(
         default=64 << 20,
         ge=1,
-        description="The most characters of all messages that are kept, with their other fields.",
+        description="The most bytes of all messages that are kept, with their other fields, as JSON.",
     )
 
     def on_init(self) -> None:
@@ -163,15 +161,17 @@ class MultilineFilter(TimedFilter):
         if line is None or (step.state is None and not step.continues):
             return None
         if group:
+            added = bytes_of_text(line)
             group.lines.append(line)
             group.size += len(line)
+            group.bytes += added
             group.state, group.latest = step.state, now
         else:
             self._open[source] = group = LineGroup(message, line, step.state, now)
             self._due = min(self._due, now + min(self.timeout, self.longest))
-            self._size += group.other_size
+            added = group.bytes
         self._lines += 1
-        self._size += len(line)
+        self._size += added
         return group
 
     def _make_room(self) -> None:
@@ -185,7 +185,7 @@ class MultilineFilter(TimedFilter):
     def _end(self, source: Hashable, group: LineGroup) -> None:
         del self._open[source]
         self._lines -= len(group.lines)
-        self._size -= group.size + group.other_size
+        self._size -= group.bytes
         self._ended.append((group.joined(self.field), len(group.lines), group.holds))
 
     def _pass_ended(self) -> None:
@@ -237,13 +237,6 @@ class MultilineFilter(TimedFilter):
             return super().notes()
         text = "messages were passed on in parts, being too long, or too many at once: see `max_lines`, `max_size`"
         return [*super().notes(), f"{text}, `max_sources` and `buffer_size`"]
-
-
-def _size_of(message: dict[str, Any]) -> int:
-    try:
-        return len(msgspec.json.encode(message))
-    except Exception:  # noqa: BLE001 - nested too deeply, or an object of a user's own
-        return getsizeof(message)
 
 
 def _line_of(message: Any, field: str) -> str | None:

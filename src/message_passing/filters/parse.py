@@ -39,6 +39,9 @@ class ParseFilter(Filter):
     if `time_field` names it, or `time_format` says how it is written. What does not fit goes to the error chain with
     the reason, or with `on_failure` `pass` it is passed on unchanged but for a field `parse_error`. A message without
     the field passes unchanged.
+
+    Of a key that occurs twice, the last value counts. An extension of CEF that is called as a field of its header is
+    `extension_name`, for one.
     """
 
     name = "Parse"

@@ -23,9 +23,9 @@ class RetryFilter(Redelivering):
     has made other messages of a batch, all of it is, one by one, so that some may arrive twice. Later messages may
     overtake it. Each loss is counted and reported where it happens, and what is lost for good is a loss there.
 
-    Unsettled batches are kept, up to `buffer_messages`; inputs wait for room, and what does not fit is dropped and
-    counted (`buffer full`). When the chain ends, retries continue for at most `flush_timeout`. It needs a running
-    asyncio event loop, as every chain that is run by `message-passing` has.
+    Unsettled batches are kept, up to `buffer_messages` and `buffer_bytes`; inputs wait for room, and what does not
+    fit is dropped and counted (`buffer full`). When the chain ends, retries continue for at most `flush_timeout`. It
+    needs a running asyncio event loop, as every chain that is run by `message-passing` has.
     """
 
     name = "Retry"

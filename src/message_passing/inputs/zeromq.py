@@ -191,6 +191,11 @@ class ZeroMQInput(ZeroMQComponent, Input):
         else:
             self._receiver.open()
 
+    def on_rewire(self) -> None:
+        """Have objects marked for who needs their block; a class of one's own may change what it emits."""
+        if not self._acknowledged:
+            self._receiver.marks_objects = self.wiring.frames and type(self).emit is Input.emit
+
     async def run(self) -> None:
         """Emit what is ready, a bounded batch at a time, until cancelled."""
         if self._acknowledged:
@@ -212,7 +217,8 @@ class ZeroMQInput(ZeroMQComponent, Input):
                     await ready.wait()
                     continue
                 began, sample = time.monotonic(), batch[::_SAMPLED]
-                self.emit(batch if self.wiring.frames else [*batch])
+                self.emit(batch)
+                batch = []  # so that it does not take memory beside the next one
                 await self.drain()
                 size = self._next_size(size, sample, (now := time.monotonic()) - began)
                 if now >= turn:
@@ -221,6 +227,11 @@ class ZeroMQInput(ZeroMQComponent, Input):
         finally:
             self._receiver.on_ready(lambda: None)
             loop.remove_reader(self._receiver.file_descriptor)
+
+    async def background(self) -> None:
+        """Acknowledge what is settled, until all components have been flushed; then let senders read that."""
+        if self._acknowledged:
+            await self._acknowledged.keep_alive(self.linger / 1000)
 
     def stopped(self) -> None:
         """Disconnect the senders in order, and emit everything they have sent, which exists nowhere else."""
@@ -250,7 +261,7 @@ class ZeroMQInput(ZeroMQComponent, Input):
         if not batch:
             self._receiver.wait(_SENDERS_INTERVAL)
             return False
-        self.emit(batch if self.wiring.frames else [*batch])
+        self.emit(batch)
         return True
 
     def _count_left(self) -> None:

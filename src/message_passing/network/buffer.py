@@ -9,6 +9,7 @@ from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any
 
 from message_passing.lines import message_count
+from message_passing.occupancy import how_many_fit
 from message_passing.shares import Shares
 
 if TYPE_CHECKING:
@@ -134,12 +135,9 @@ class Buffer:
         """Add the first of these, as far as there is room; return how many. One alone may exceed the buffer."""
         count, size = len(messages), sum(map(len, messages))
         if not self.has_room(count, size):
-            count = size = 0
-            for message in messages:
-                if self._count + count and not self.has_room(count + 1, size + len(message)):
-                    break
-                size += len(message)
-                count += 1
+            room, room_bytes = self._most - self._count, self._most_bytes - self.size
+            count = how_many_fit(map(len, messages), room, room_bytes, alone=not self._count)
+            size = sum(map(len, messages[:count]))
         if count:
             queue = self._queues.setdefault(target, Queue(target))
             before = queue.carried

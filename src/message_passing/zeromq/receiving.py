@@ -82,6 +82,8 @@ class Receiver:
         """Received messages that cannot have the field, for the caller to remove."""
         self.too_big = Oversized(self.address_of)
         """Messages larger than `maxmsgsize` over all their frames, for the caller to count."""
+        self.marks_objects = False
+        """Whether `receive` marks objects as such (`ObjectFrames`), for who does not change what it returns."""
         self._next_sample = 0.0
         self._cut_off = 0
         self._left: list[bytes] = []  # frames of a message beyond what `receive` was asked for
@@ -157,13 +159,14 @@ class Receiver:
 
     def _fast(self, limit: int) -> list[bytes]:
         """Receive without querying each message's properties: that costs more than receiving it."""
-        batch, others = ObjectFrames(), 0
+        batch: list[bytes] = ObjectFrames() if self.marks_objects else []
+        others = False
         with contextlib.suppress(zmq.Again):
             if (now := time.monotonic()) >= self._next_sample:
                 several = self._monitor_thread is None or self._monitor_thread.has_several()
                 self._next_sample = now + (_SAMPLING if several else _SAMPLING_ONE)
                 batch += self._next()
-                limit, others = limit - 1, 1
+                limit, others = limit - 1, True
             # One call less for each than a loop over `recv`. An empty batch means that nothing is ready: so all of
             # `limit` is tried, even if it is 1.
             for frame in map(self._socket.recv, repeat(_NOBLOCK, limit)):
@@ -172,7 +175,7 @@ class Receiver:
                 if frame and frame[0] == _OBJECT_START:
                     batch.append(frame)
                 else:
-                    others = 1
+                    others = True
                     batch += self._rest_of(frame)
         return [*batch] if others else batch
 

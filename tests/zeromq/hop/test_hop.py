@@ -7,20 +7,25 @@ import json
 import os
 import signal
 import sqlite3
+import threading
 import time
 from contextlib import ExitStack, closing, contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import zmq
 
 from message_passing.errors import OptionError
+from message_passing.filters.delay import DelayFilter
 from message_passing.flow import Output
+from message_passing.graph import close_all, open_all
 from message_passing.inputs.zeromq import ZeroMQInput
 from message_passing.outputs.zeromq import ZeroMQOutput
+from message_passing.runner import Server
 from message_passing.testing import TestOutput, free_port, running, wait_for
 from message_passing.zeromq.hop import link
-from message_passing.zeromq.hop.frames import Hello, Ready, decode
+from message_passing.zeromq.hop.frames import Ack, Data, Hello, Ready, decode
 from nodes import Node, beside_connecting, lines, node, part
 
 if TYPE_CHECKING:
@@ -196,6 +201,48 @@ def test_senders_have_time_to_read_the_last_acknowledgements() -> None:
         receiving.close()
         assert time.monotonic() - began >= 0.05
         assert isinstance(decode(peer.recv_multipart()), Ready)
+
+
+def test_that_time_passes_in_the_event_loop_and_for_all_receivers_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the flush of the chain settles is acknowledged, too; closing has nothing to wait for any more."""
+    slept: list[float] = []
+    monkeypatch.setattr(link, "time", SimpleNamespace(sleep=slept.append))
+    ends = [f"tcp://127.0.0.1:{free_port()}" for _ in range(3)]
+    delayed = [DelayFilter(delay_for=3600, output_to=TestOutput()) for _ in ends]
+    heads = [
+        ZeroMQInput(socket_bind=end, socket_type="ROUTER", output_to=one)
+        for end, one in zip(ends, delayed, strict=True)
+    ]
+    server = Server(heads)
+
+    def stop_when_all_have_come() -> None:
+        wait_for(lambda: all(one.held() for one in delayed), 20)
+        server.stop()
+
+    with ExitStack() as stack:
+        context = stack.enter_context(zmq.Context())
+        peers = [stack.enter_context(context.socket(zmq.DEALER)) for _ in ends]
+        stack.callback(close_all, heads)
+        open_all(heads)
+        for end, peer in zip(ends, peers, strict=True):
+            peer.linger, peer.rcvtimeo = 0, 20_000
+            peer.connect(end)
+            peer.send_multipart(Hello(bytes(16), 1).encode())
+            peer.send_multipart(Data(1, 1, b"{}", lines=False, sender=bytes(16)).encode())
+        stops = threading.Thread(target=stop_when_all_have_come, daemon=True)
+        stops.start()
+        server.run()
+        stops.join(20)
+        for head in heads:
+            head.close()
+        assert slept == []
+        for peer in peers:
+            assert isinstance(decode(peer.recv_multipart()), Ready)
+            while not isinstance(said := decode(peer.recv_multipart()), Ack):
+                pass
+            assert said.ranges == [(1, 1)]
 
 
 def test_dead_letters_go_over_a_hop(tmp_path: Path) -> None:

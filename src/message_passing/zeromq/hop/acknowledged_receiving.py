@@ -73,7 +73,6 @@ class AcknowledgedReceiving:
         sockets.on_ready(functools.partial(loop.call_soon_threadsafe, self._ready.set))
         for descriptor in sockets.file_descriptors:
             loop.add_reader(descriptor, self._ready.set)
-        keeping_alive = asyncio.create_task(self._keep_alive())
         try:
             while True:
                 self._ready.clear()
@@ -83,16 +82,24 @@ class AcknowledgedReceiving:
                 if not came and not answered:
                     await self._wait()
         finally:
-            keeping_alive.cancel()
             sockets.on_ready(lambda: None)
             for descriptor in sockets.file_descriptors:
                 loop.remove_reader(descriptor)
 
-    async def _keep_alive(self) -> None:
-        """While the chain has no room for more, senders still hear what is acknowledged, and that this is alive."""
-        while True:
-            await asyncio.sleep(KEEP_ALIVE / 2)
+    async def keep_alive(self, linger: float) -> None:
+        """Acknowledge, and show that this is alive, also while `run` waits for room, or no more, until cancelled.
+
+        Args:
+            linger: the most seconds that senders then have to read the last acknowledgements, before `close`.
+        """
+        try:
+            while True:
+                await asyncio.sleep(KEEP_ALIVE / 2)
+                if self._receiver.answer():
+                    self._ready.set()  # there may be something to receive
+        finally:
             self._receiver.answer()
+            await asyncio.sleep(min(self._receiver.seconds_to_read(), linger))
 
     async def _deliver_some(self) -> bool:
         """Deliver what has arrived, in order; return whether there was anything to do."""

@@ -208,12 +208,17 @@ class HopReceiver:
             self._answered = now
         return some
 
-    def close(self, linger: float) -> None:
-        """Close the sockets; acknowledgements have so many seconds to leave.
+    def seconds_to_read(self) -> float:
+        """How long senders should still have, before the sockets are closed, to read what was sent to them.
 
-        A slow sender may have the last ones in its socket still: with ZMQ_IMMEDIATE, libzmq drops what was not read
-        of a connection that ends (`socket_base_t::hiccuped`), and all that it settles would be sent again.
+        A slow sender may have the last acknowledgements in its socket still: with ZMQ_IMMEDIATE, libzmq drops what
+        was not read of a connection that ends (`socket_base_t::hiccuped`), and all that they settle would be sent
+        again.
         """
-        if (rest := min(self._answered + _TO_BE_READ - monotonic(), linger)) > 0:
+        return max(0.0, self._answered + _TO_BE_READ - monotonic())
+
+    def close(self, linger: float) -> None:
+        """Close the sockets; acknowledgements have so many seconds to leave, and to be read."""
+        if rest := min(self.seconds_to_read(), linger):
             time.sleep(rest)
         self._sockets.close(round(linger * 1000))
