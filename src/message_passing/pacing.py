@@ -87,13 +87,8 @@ class Pace:
             OutputClosedError: it did.
         """
         component, metrics = self._component, self._component.metrics
-        stop, rest, left, stride, began = (
-            component.stop_request,
-            _iter(messages),
-            len(messages),
-            1,
-            monotonic(),
-        )
+        stop, rest, left = component.stop_request, _iter(messages), len(messages)
+        stride, began = 1, monotonic()
         while left > 0 and self.work_left > 0:
             for message in islice(rest, stride):
                 failed, losses = metrics.failed, metrics.losses
@@ -280,9 +275,7 @@ class Pace:
 
     def _leave(self, rest: Iterator[Any], left: int) -> int:
         """Count the messages that were not begun, and return how many."""
-        if left <= 0:
-            return 0
-        lost = [*rest]
+        lost = [*rest] if left > 0 else []
         self._component.drop(lost, NOT_STARTED)
         return len(lost)
 

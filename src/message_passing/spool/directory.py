@@ -30,6 +30,9 @@ WHAT = "spool directory"
 
 _MOST_DIGITS = 20
 
+_SQLITE_FULL = 13
+"""The code of SQLite (sqlite.org/rescode.html)."""
+
 
 class SpoolInUseError(OpenError):
     """A spool has an owner already."""
@@ -170,10 +173,19 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def cannot_use(directory: Path, error: OSError) -> str:
-    """The sentence for a person about a system error."""
-    why = strange_file(directory) or error.strerror or str(error)
+def cannot_use(directory: Path, error: Exception) -> str:
+    """The sentence for a person about an error of the system or of SQLite."""
+    why = strange_file(directory) or getattr(error, "strerror", None) or str(error)
+    if has_no_room(error):
+        why = "its disk is full: make room there, or name another directory"
     return f"cannot use the {WHAT} {str(directory)!r}: {why}"
+
+
+def has_no_room(error: Exception) -> bool:
+    """Whether an error says that the disk, or a user's share of it, is full."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "sqlite_errorcode", None) == _SQLITE_FULL
 
 
 def strange_file(directory: Path) -> str:

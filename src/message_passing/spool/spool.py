@@ -17,7 +17,7 @@ from message_passing.clock import monotonic, steady_wall
 from message_passing.errors import OpenError, PackageError
 from message_passing.metrics import plural
 from message_passing.paths import load_own
-from message_passing.spool.directory import DATABASE, SpoolLock, cannot_use, strange_file
+from message_passing.spool.directory import DATABASE, SpoolLock, cannot_use, has_no_room, strange_file
 from message_passing.spool.pending import PENDING_BYTES, PendingFrames
 from message_passing.spool.rows import (
     Content,
@@ -140,7 +140,7 @@ class Spool:
                 text = f"{path} is not a spool, but another program's database: name another directory"
             elif isinstance(error, PackageError):
                 text = f"the spool {where} has compressed frames (spool_compress): {error}"
-            elif isinstance(error, OSError):
+            elif isinstance(error, OSError) or has_no_room(error):
                 text = cannot_use(self.directory, error)
             else:
                 text = f"cannot open the spool {where}: {strange_file(self.directory) or error}"
