@@ -10,7 +10,7 @@ from typing import Any
 from message_passing.conditions import Condition
 from message_passing.errors import UserError
 from message_passing.filters._grok import GrokPattern
-from message_passing.filters._line_formats import PARSERS
+from message_passing.filters.parse import PARSERS
 from message_passing.filters.redact import RedactFilter
 from message_passing.filters.script import ScriptFilter
 from message_passing.text_template import TextTemplate

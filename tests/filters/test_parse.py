@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from commands import finished
 from message_passing.errors import OptionError
-from message_passing.filters._line_formats import PARSERS
-from message_passing.filters.parse import ParseFilter
+from message_passing.filters.parse import PARSERS, ParseFilter
 from support import Kept, accounted_for
 
 ACCESS = (

@@ -6,12 +6,12 @@ Each takes a text and gives a dict, or raises ValueError with what does not fit.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from message_passing.filters._written_times import iso_in_zone, latest
+from message_passing.filters._written_times import iso_in_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,35 +38,6 @@ _NGINX_PAIR = re.compile(
 _NGINX_COUNTS = re.compile(r"(?:, bytes from/to (?:client|upstream):\d+/\d+){0,4}+\Z")
 """What the stream module adds behind them."""
 
-_SYSLOG = re.compile(r"<(\d{1,3})>(?:(?P<version>\d{1,2}) )?")
-_RFC5424 = re.compile(r"(?P<time>\S+) (?P<host>\S+) (?P<app>\S+) (?P<pid>\S+) (?P<msgid>\S+) ")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_BSD_TIME = (
-    rf"(?:(?i:mon|tue|wed|thu|fri|sat|sun),? )?(?P<month>(?i:{'|'.join(_MONTHS)})) {{1,2}}(?P<day>\d{{1,2}})"
-    r"(?: (?P<year>\d{4}))? (?P<hour>\d{1,2}):(?P<minute>\d{1,2}):(?P<second>\d{1,2})(?:[.,](?P<fraction>\d{1,9}))?"
-    r"(?: (?P<late_year>(?:19|20)\d\d)(?=:? ))?(?: (?P<zone>UTC|GMT|Z|[+-]\d\d:?\d\d|[A-Z]{2,5}(?=: )))?"
-)
-_USUAL = re.compile(rf"{_BSD_TIME}:? ")
-"""The time of RFC 3164, section 4.1.2, and what is seen besides: days and hours of one digit, a weekday, a year on
-either side of the time of day, a fraction, and a zone."""
-
-_CISCO = re.compile(
-    r"(?:(?P<sequence>\d{1,10}): )?(?:(?P<host>[^\s:]+|[0-9A-Fa-f:.]+): )?(?:\d{1,10}: )?[*.:]?"
-    rf"{_BSD_TIME}: (?=%)"
-)
-"""With `service sequence-numbers` and `logging origin-id`; * and . say that the clock is not right."""
-
-_ISO = re.compile(
-    r"(?P<time>\d{4}-\d\d-\d\d(?:T\S+?| \d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)):? "
-)
-_AFTER_TIME = re.compile(
-    rf"(?:(?!(?i:{'|'.join(_MONTHS)}) {{1,2}}\d)(?P<host>[^\s:\[\]%]+"
-    r"|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*(?:%\w+)?) (?:: (?=%))?)?"
-    r"(?:(?!CEF:\d|LEEF:\d)(?P<app>[^\s:\[\]]{1,128})(?:\[(?P<pid>[^\]\s]{1,128})\])?: ?)?(?P<message>.*)",
-    re.DOTALL,
-)
-_ELEMENT = re.compile(r'\[([^\s="\]]+)((?: [^\s="\]]+="(?:[^"\\\]]|\\.)*")*)\]')
-_PARAMETER = re.compile(r' ([^\s="\]]+)="((?:[^"\\\]]|\\.)*)"')
 _PAIR = re.compile(r'([^\s="]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*)))?(?:\s+|$)')
 _QUOTED_VALUE = re.compile(r'(?P<blanks>\s*+)"(?P<text>(?:[^"\\]|\\.)*+)"', re.DOTALL)
 _CEF = re.compile(r"CEF:(\d+)" + r"\|((?:[^|\\]|\\.)*)" * 6 + r"\|")
@@ -74,30 +45,10 @@ _CEF_KEY = re.compile(r"(?:^|(?<= ))([\w.\[\]-]{1,100})=")
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|.)", re.DOTALL)
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t"}
 
-_FACILITIES = (
-    *("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp"),
-    *(
-        "ntp",
-        "audit",
-        "alert",
-        "clock",
-        "local0",
-        "local1",
-        "local2",
-        "local3",
-        "local4",
-        "local5",
-        "local6",
-        "local7",
-    ),
-)
-_SEVERITIES = ("EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
-"""RFC 5424, tables 1 and 2, with the names that `message_fields` knows."""
-
 _NGINX_LEVELS = {"emerg": "EMERGENCY", "crit": "CRITICAL", "warn": "WARNING"}
 
 
-def _unescaped(text: str, letters: str = "") -> str:
+def unescaped(text: str, letters: str = "") -> str:
     """A text without backslashes before signs; of what they do before letters, only these are meant."""
 
     def meant(found: re.Match[str]) -> str:
@@ -115,7 +66,7 @@ def _unescaped(text: str, letters: str = "") -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if "u" in letters else text
 
 
-def _given(fields: dict[str, str | None]) -> dict[str, Any]:
+def stated(fields: dict[str, str | None]) -> dict[str, Any]:
     """Those that are there: `-` says that there is none."""
     return {name: value for name, value in fields.items() if value not in (None, "-")}
 
@@ -139,7 +90,7 @@ def parse_logfmt(text: str, _zone: tzinfo) -> dict[str, Any]:
         if pair.start() != end:
             break
         key, quoted, plain = pair.groups()
-        found[key] = _unescaped(quoted, "nrtux") if quoted is not None else True if plain is None else plain
+        found[key] = unescaped(quoted, "nrtux") if quoted is not None else True if plain is None else plain
         end = pair.end()
     if end != len(text) or not found:
         raise ValueError(f"it is no logfmt at {text[end : end + 20]!r}")
@@ -171,7 +122,7 @@ def key_value_parser(between: str = ",", after_key: str = "=") -> LineParser:
                     end = end if end >= 0 else len(text)
                     if text[quote.end() : end].strip():
                         raise ValueError(f"it is no key and value at {text[begin : begin + 20]!r}")
-                    value = _unescaped(quote["text"], "nrtux")
+                    value = unescaped(quote["text"], "nrtux")
                 else:
                     value = text[value_begin:end].strip()
             if not key and value is not True:
@@ -191,17 +142,17 @@ def parse_access(text: str, zone: tzinfo) -> dict[str, Any]:
     match = _ACCESS.fullmatch(text.rstrip("\r\n"))
     if not match:
         raise ValueError("it is no line of an access log")
-    fields: dict[str, Any] = _given(match.groupdict())
+    fields: dict[str, Any] = stated(match.groupdict())
     fields.pop("rest", None)
     for name in ("request", "referer", "agent"):
         if name in fields:
-            fields[name] = _unescaped(fields[name])
+            fields[name] = unescaped(fields[name])
     if fields.get("user") == '""':  # Apache's form of an empty name
         del fields["user"]
     fields["time"] = iso_in_zone(datetime.strptime(fields["time"], "%d/%b/%Y:%H:%M:%S %z"), zone)
     if request := _REQUEST.fullmatch(fields.get("request", "")):
         del fields["request"]
-        fields |= _given(request.groupdict())
+        fields |= stated(request.groupdict())
     return fields | {name: int(fields[name]) for name in ("status", "bytes") if name in fields}
 
 
@@ -210,7 +161,7 @@ def parse_nginx_error(text: str, zone: tzinfo) -> dict[str, Any]:
     match = _NGINX.fullmatch(text.rstrip("\r\n"))
     if not match:
         raise ValueError("it is no line of nginx's error log")
-    fields: dict[str, Any] = _given(match.groupdict())
+    fields: dict[str, Any] = stated(match.groupdict())
     fields["time"] = iso_in_zone(
         datetime.strptime(fields["time"], "%Y/%m/%d %H:%M:%S").replace(tzinfo=zone), zone
     )
@@ -226,87 +177,10 @@ def parse_nginx_error(text: str, zone: tzinfo) -> dict[str, Any]:
         pairs[pair[1]], last = pair, pair.end()
     if pairs and last == end:
         fields |= {
-            name: _unescaped(pair[2].removeprefix('"').removesuffix('"')) for name, pair in pairs.items()
+            name: unescaped(pair[2].removeprefix('"').removesuffix('"')) for name, pair in pairs.items()
         }
         fields["message"] = message[: min(pair.start() for pair in pairs.values())] + message[end:]
     return fields | {name: int(fields[name]) for name in ("pid", "tid", "connection") if name in fields}
-
-
-def parse_syslog(text: str, zone: tzinfo) -> dict[str, Any]:
-    """A syslog message: RFC 5424, or the older form that RFC 3164 describes."""
-    text = text.rstrip("\r\n\0")
-    head = _SYSLOG.match(text)
-    priority = int(head[1]) if head else None
-    if head is None or priority is None or priority >= len(_FACILITIES) * 8:
-        raise ValueError("it does not begin with a priority from <0> to <191>")
-    fields = {"facility": _FACILITIES[priority >> 3], "level": _SEVERITIES[priority & 7]}
-    if head["version"]:
-        return fields | _rfc5424(text, head.end(), zone)
-    return fields | _rfc3164(text, head.end(), zone)
-
-
-def _rfc5424(text: str, begin: int, zone: tzinfo) -> dict[str, Any]:
-    match = _RFC5424.match(text, begin)
-    if not match:
-        raise ValueError("it has no header of RFC 5424")
-    fields: dict[str, Any] = _given(match.groupdict())
-    if "time" in fields:
-        fields["time"] = iso_in_zone(datetime.fromisoformat(fields["time"]), zone)
-    end, data = match.end(), dict[str, dict[str, str]]()
-    while element := _ELEMENT.match(text, end):
-        data[element[1]] = {one[1]: _unescaped(one[2]) for one in _PARAMETER.finditer(element[2])}
-        end = element.end()
-    if not data and text[end : end + 1] == "-":
-        end += 1
-    elif not data:
-        raise ValueError("it has no structured data of RFC 5424, and no - in its place")
-    if data:
-        fields["structured_data"] = data
-    if message := text[end:].removeprefix(" ").removeprefix("\ufeff"):
-        fields["message"] = message
-    return fields
-
-
-def _rfc3164(text: str, begin: int, zone: tzinfo) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if iso := _ISO.match(text, begin):
-        begin, found["time"] = (
-            iso.end(),
-            iso_in_zone(datetime.fromisoformat(iso["time"].replace(",", ".")), zone),
-        )
-    elif time := _USUAL.match(text, begin):
-        begin, found["time"] = time.end(), _bsd_time(time, zone)
-    elif time := _CISCO.match(text, begin):
-        begin, found["time"] = time.end(), _bsd_time(time, zone)
-        found |= _given({"host": time["host"]})
-        if time["sequence"]:
-            found["sequence"] = int(time["sequence"])
-    match = _AFTER_TIME.fullmatch(text, begin)
-    found |= _given(match.groupdict()) if match else {"message": text[begin:]}
-    if "host" in found:
-        found["host"] = found["host"].strip("[]")
-    return found
-
-
-def _bsd_time(parts: re.Match[str], zone: tzinfo) -> str:
-    """A time without a year is of the last twelve months, or of the next day: clocks differ."""
-    named = parts["zone"] or ""
-    if named in ("UTC", "GMT", "Z"):
-        zone = UTC
-    elif named[:1] in ("+", "-"):
-        zone = datetime.strptime(named, "%z").tzinfo or zone
-    month, micro = _MONTHS.index(parts["month"].lower()) + 1, int(f"{(parts['fraction'] or '')[:6]:0<6}")
-    hour, minute, second = map(int, parts.group("hour", "minute", "second"))
-
-    def in_year(year: int) -> datetime:
-        return datetime(year, month, int(parts["day"]), hour, minute, second, micro, zone)
-
-    year = parts["year"] or parts["late_year"]
-    moment = in_year(int(year)) if year else latest(in_year, parts[0].strip(), zone)
-    if named.isalpha() and zone is not UTC and moment.tzname() != named:
-        text = f"it has the time zone {named!r}, which is ambiguous"
-        raise ValueError(f"{text}: say with `timezone` which one it is")
-    return iso_in_zone(moment, zone)
 
 
 def parse_cef(text: str, _zone: tzinfo) -> dict[str, Any]:
@@ -316,25 +190,11 @@ def parse_cef(text: str, _zone: tzinfo) -> dict[str, Any]:
     if not match:
         raise ValueError("it has no header of CEF")
     names = ("version", "vendor", "product", "device_version", "signature", "name", "severity")
-    fields: dict[str, Any] = dict(zip(names, map(_unescaped, match.groups()), strict=True))
+    fields: dict[str, Any] = dict(zip(names, map(unescaped, match.groups()), strict=True))
     rest = text[match.end() :].rstrip("\r\n")
     keys = [*_CEF_KEY.finditer(rest)]
     ends = [one.start() - 1 for one in keys[1:]] + [len(rest)]
     return fields | {
-        f"extension_{one[1]}" if one[1] in fields else one[1]: _unescaped(
-            rest[one.end() : end].rstrip(), "nr"
-        )
+        f"extension_{one[1]}" if one[1] in fields else one[1]: unescaped(rest[one.end() : end].rstrip(), "nr")
         for one, end in zip(keys, ends, strict=False)  # without keys there is an end all the same
     }
-
-
-PARSERS: dict[str, LineParser] = {
-    "json": parse_json,
-    "logfmt": parse_logfmt,
-    "key_value": key_value_parser(),
-    "clf": parse_access,
-    "combined": parse_access,
-    "nginx_error": parse_nginx_error,
-    "syslog": parse_syslog,
-    "cef": parse_cef,
-}

@@ -11,7 +11,15 @@ from message_passing.conditions.patterns import refuse_exponential
 from message_passing.dotted import ABSENT, value_at, with_value, without
 from message_passing.errors import Fault, MessageError, OptionError
 from message_passing.filters._grok import GrokPattern
-from message_passing.filters._line_formats import PARSERS, key_value_parser
+from message_passing.filters._line_formats import (
+    key_value_parser,
+    parse_access,
+    parse_cef,
+    parse_json,
+    parse_logfmt,
+    parse_nginx_error,
+)
+from message_passing.filters._syslog_lines import parse_syslog
 from message_passing.filters._written_times import time_by
 from message_passing.flow import Filter
 from message_passing.options import option
@@ -19,6 +27,20 @@ from message_passing.options import option
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import tzinfo
+
+    from message_passing.filters._line_formats import LineParser
+
+PARSERS: dict[str, LineParser] = {
+    "json": parse_json,
+    "logfmt": parse_logfmt,
+    "key_value": key_value_parser(),
+    "clf": parse_access,
+    "combined": parse_access,
+    "nginx_error": parse_nginx_error,
+    "syslog": parse_syslog,
+    "cef": parse_cef,
+}
+"""By the names of the formats."""
 
 
 class ParseFilter(Filter):
