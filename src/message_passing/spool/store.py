@@ -139,7 +139,7 @@ class SpoolStore:
                 f"{MOST_ASIDE} damaged databases are set aside there already: export what is readable in them "
                 f"(message-passing spool export FILE), and remove {_ASIDE}"
             )
-            raise OSError(errno.EDQUOT, text)
+            raise OSError(errno.EMLINK, text)
         self.aside = aside = path.with_name(f"{DATABASE}.damaged-{int(wall())}-{os.urandom(2).hex()}")
         for ending in ("-wal", "-shm"):  # SQLite finds the log by the database's name
             if (beside := path.with_name(f"{DATABASE}{ending}")).exists():
