@@ -54,7 +54,10 @@ class Model:
         self.component.open()
 
     async def look(self, rounds: int = 1000) -> None:
-        """Let it find and read, at most so many rounds."""
+        """Let it find and read, at most so many rounds; and save what it has reached, as it does each second.
+
+        A file that is renamed, and its reader killed, within a second of being found, is unknown to the next one.
+        """
         assert self.component
         self.component._files.adopt(self.component._patterns.find())
         self.component._files._sweep_at = 0
@@ -62,6 +65,8 @@ class Model:
             await self.component._look()
             if not self.component._files.has_more():
                 break
+        if self.component._keeping:
+            self.component._keeping.save_now()
 
     def end(self, *, crash: bool) -> None:
         """End a run, in order or as a kill does: what it had read and not saved is read again."""
