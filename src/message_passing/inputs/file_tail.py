@@ -115,8 +115,10 @@ class FileTailInput(LineInput):
         path=True,
         default="",
         min_length=1,
-        description="Path of a file that keeps the positions, moved when what was read is settled. `start` counts "
-        "when there is none yet. Only one input can use it; beside it, there is a `.lock`.",
+        description="Path of a file that keeps the positions, moved when what was read is settled, and saved once a "
+        "second. `start` counts when there is none yet. Only one input can use it; beside it, there is a `.lock`. "
+        "After a kill, a file that was renamed within a second of being found is not known any more, and its rest is "
+        "read only if the new name matches.",
     )
     interval: float = option(default=0.25, description="Polling interval for new data, in seconds.", gt=0)
     find_interval: float = option(
