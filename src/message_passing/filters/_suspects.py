@@ -39,6 +39,8 @@ _FOLDED = [one.encode() for one in "\u00df\u017f\u1e9e\u212a\ufb00\ufb01\ufb02\u
 _FOLDED_BY_FIRST = {first[:1]: [one for one in _FOLDED if one[:1] == first[:1]] for first in _FOLDED}
 
 _PLAIN = bytes(range(256)).lower().translate(bytes.maketrans(b"123456789", b"0" * 9))
+"""Letters become lower case, and digits `0`."""
+
 _NOT_PLAIN = b" -"
 """What may stand between the digits of a card."""
 
